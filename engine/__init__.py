@@ -1,0 +1,1 @@
+"""Runs the autoresearch loop. Imports neither textual nor torch nor tui."""

@@ -1,0 +1,1 @@
+"""prepare.py and train.py: the template that is copied into a workspace. Stands alone."""
