@@ -1,0 +1,242 @@
+"""The ledger, autoresearch.jsonl (DESIGN §4): every experiment of every session, append-only.
+
+Reading never fails on a bad line: it is reported with its number. Appending gives out the run number
+under the ledger's lock, and records an id once however often it is asked to.
+"""
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from engine.jsonlines import Follower, JsonLinesFile, Line
+from engine.workspace import Workspace
+
+MILLISECONDS_FROM = 1e11
+"""A timestamp from here on (the year 5138 in seconds) is in milliseconds, as other tools write them."""
+
+FIRST_ASI_KEYS = ("hypothesis", "arch_change", "result", "next_action_hint")
+"""The keys of an experiment's notes that are always shown first."""
+
+Asi = dict[str, Any]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag="config", tag_field="type"):
+    """The header of a segment: what is measured, and in which direction it improves."""
+
+    name: str = "Optimize val_bpb"
+    metric_name: str = "val_bpb"
+    metric_unit: str = "bpb"
+    best_direction: str = "lower"
+    branch: str | None = None
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True, tag="note", tag_field="type"):
+    """What a person wrote on an experiment later."""
+
+    run: int
+    text: str
+    timestamp: float = 0.0
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn of the loop, as its line says it. ``metric`` is None for a run that produced none."""
+
+    run: int
+    commit: str = ""
+    metric: float | None = None
+    metrics: dict[str, float] = {}
+    status: str = ""
+    description: str = ""
+    timestamp: float = 0.0
+    segment: int = 0
+    confidence: float | None = None
+    asi: Asi = {}
+    id: str = ""
+    source: str = ""
+    """Who proposed it: baseline, search, queue, person, …"""
+    seconds: float | None = None
+    """Wall-clock seconds that the run took, start-up included."""
+    result: str | None = None
+    """"skipped" where a person ended the run."""
+    folder: int | None = None
+    """The number of the run's folder, where it is not ``run`` (another writer took the number meanwhile)."""
+
+    @property
+    def kept(self) -> bool:
+        return self.status == "keep"
+
+    @property
+    def crashed(self) -> bool:
+        return self.status == "crash"
+
+    @property
+    def skipped(self) -> bool:
+        return self.result == "skipped"
+
+    @property
+    def folder_number(self) -> int:
+        return self.run if self.folder is None else self.folder
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that could not be read, for the person."""
+
+    number: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Runs that are comparable with each other; ``experiments[0]`` is the baseline."""
+
+    number: int
+    config: Config
+    experiments: tuple[Experiment, ...] = ()
+
+    @property
+    def baseline(self) -> Experiment | None:
+        """The first run that was kept."""
+        return next((each for each in self.experiments if each.kept and each.metric is not None), None)
+
+    @property
+    def incumbent(self) -> Experiment | None:
+        """The last one kept: every keep moved the incumbent."""
+        return next((each for each in reversed(self.experiments) if each.kept and each.metric is not None), None)
+
+    @property
+    def metrics(self) -> list[float]:
+        """Every metric that was measured, in order; crashes have none."""
+        return [each.metric for each in self.experiments if each.metric is not None and not each.crashed]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All that a ledger says."""
+
+    segments: tuple[Segment, ...] = ()
+    notes: tuple[Note, ...] = ()
+    bad_lines: tuple[BadLine, ...] = field(default=())
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        return [each for segment in self.segments for each in segment.experiments]
+
+    @property
+    def current(self) -> Segment | None:
+        return self.segments[-1] if self.segments else None
+
+    @property
+    def next_run(self) -> int:
+        return max((each.run for each in self.experiments), default=0) + 1
+
+    def find(self, identity: str) -> Experiment | None:
+        return next((each for each in self.experiments if identity and each.id == identity), None)
+
+
+def read(path: Path) -> Ledger:
+    """What the ledger at ``path`` says now; an empty one where there is none."""
+    return parse(Follower(path))
+
+
+def parse(lines: Iterable[Line]) -> Ledger:
+    """A ledger from its lines. Unknown line types are passed over, bad lines are reported."""
+    segments: list[tuple[Config, list[Experiment]]] = []
+    notes: list[Note] = []
+    bad: list[BadLine] = []
+    for line in lines:
+        if not line.text.strip():
+            continue
+        try:
+            record = msgspec.json.decode(line.text)
+            if not isinstance(record, dict):
+                raise msgspec.ValidationError("it is no JSON object")
+            if record.get("type") == "config":
+                segments.append((msgspec.convert(record, Config, strict=False), []))
+            elif record.get("type") == "note":
+                notes.append(msgspec.convert(record, Note, strict=False))
+            elif "run" in record:
+                if not segments:
+                    segments.append((Config(), []))
+                segments[-1][1].append(_experiment(record, len(segments) - 1))
+        except msgspec.MsgspecError as error:
+            bad.append(BadLine(line.number, str(error)))
+    return Ledger(
+        segments=tuple(
+            Segment(number, config, tuple(experiments)) for number, (config, experiments) in enumerate(segments)
+        ),
+        notes=tuple(notes),
+        bad_lines=tuple(bad),
+    )
+
+
+def _experiment(record: dict[str, Any], segment: int) -> Experiment:
+    known = {key: value for key, value in record.items() if value is not None or key in ("metric", "confidence")}
+    known["segment"] = segment
+    known["metrics"] = {
+        name: value for name, value in (known.get("metrics") or {}).items() if isinstance(value, int | float)
+    }
+    experiment = msgspec.convert(known, Experiment, strict=False)
+    changes: dict[str, Any] = {}
+    if experiment.timestamp >= MILLISECONDS_FROM:
+        changes["timestamp"] = experiment.timestamp / 1000
+    if experiment.metric is not None and not math.isfinite(experiment.metric):
+        changes["metric"] = None
+    if experiment.crashed and experiment.metric == 0:
+        changes["metric"] = None
+    return msgspec.structs.replace(experiment, **changes) if changes else experiment
+
+
+class LedgerFile:
+    """The ledger's writers' side: the engine, and the ``log`` command of an outside agent."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.path = workspace.ledger
+        self._file = JsonLinesFile(self.path, workspace.lock_of(self.path), workspace.torn)
+
+    def open_segment(self, config: Config) -> None:
+        """Append a config line: what follows is not comparable with what came before."""
+        self._file.append(_encode(config))
+
+    def append(self, experiment: Experiment) -> Experiment:
+        """Record an experiment and return it as recorded: with its run number, segment, id and time.
+
+        An id that the ledger already holds is not recorded again; the line that is there is returned.
+        """
+        with self._file.writing():
+            ledger = read(self.path)
+            if (there := ledger.find(experiment.id)) is not None:
+                return there
+            current = ledger.current
+            if current is None:
+                self._file.append_locked(_encode(Config()))
+            run = ledger.next_run
+            recorded = msgspec.structs.replace(
+                experiment,
+                run=run,
+                folder=None if experiment.folder in (None, run) else experiment.folder,
+                segment=current.number if current else 0,
+                id=experiment.id or uuid4().hex,
+                timestamp=experiment.timestamp or int(time.time()),
+            )
+            self._file.append_locked(_encode(recorded))
+            return recorded
+
+    def add_note(self, run: int, text: str) -> None:
+        self._file.append(msgspec.json.encode(Note(run=run, text=text, timestamp=int(time.time()))))
+
+
+OPTIONAL_KEYS = frozenset({"branch", "id", "source", "seconds", "result", "folder"})
+
+
+def _encode(line: Config | Experiment) -> bytes:
+    record: dict[str, Any] = msgspec.to_builtins(line)
+    return msgspec.json.encode(
+        {key: value for key, value in record.items() if key not in OPTIONAL_KEYS or value not in (None, "")}
+    )

@@ -1,0 +1,161 @@
+"""Where everything is in a workspace (DESIGN §3). Paths only: nothing here reads or writes a file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+TRAIN = "train.py"
+PREPARE = "prepare.py"
+PROGRAM = "program.md"
+PYPROJECT = "pyproject.toml"
+BENCHMARK = "autoresearch.sh"
+CHECKS = "autoresearch.checks.sh"
+SETTINGS = "autoresearch.toml"
+DOCUMENT = "autoresearch.md"
+LEDGER = "autoresearch.jsonl"
+RUN_LOG = "run.log"
+STATE = ".autoresearch"
+
+GUARDED = (PREPARE, BENCHMARK, CHECKS, PYPROJECT, SETTINGS)
+"""What no proposer may change: the rules of the game."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one experiment, ``.autoresearch/runs/0007``: what it ran, printed and ended with."""
+
+    path: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name)
+
+    @property
+    def train(self) -> Path:
+        """train.py as it ran."""
+        return self.path / TRAIN
+
+    @property
+    def diff(self) -> Path:
+        """Its difference from the incumbent of its time, as a patch; empty for a baseline."""
+        return self.path / "diff.patch"
+
+    @property
+    def log(self) -> Path:
+        """Everything that the run printed, byte for byte."""
+        return self.path / "run.log"
+
+    @property
+    def order(self) -> Path:
+        """What the supervisor was told to run (engine.supervisor.Order)."""
+        return self.path / "order.json"
+
+    @property
+    def exit(self) -> Path:
+        """How it ended (engine.supervisor.Exit); absent while it runs, and after its supervisor was killed."""
+        return self.path / "exit.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor for as long as the run is alive."""
+        return self.path / "lock"
+
+    @property
+    def end_request(self) -> Path:
+        """Why the engine asked the supervisor to end the run."""
+        return self.path / "end-request"
+
+    @property
+    def checks(self) -> "RunFolder":
+        """The run of autoresearch.checks.sh that belongs to this experiment."""
+        return RunFolder(self.path / "checks")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A directory with train.py and its git repository; ``root`` is absolute."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, path: Path) -> "Workspace":
+        return cls(path.expanduser().resolve())
+
+    @property
+    def train(self) -> Path:
+        return self.root / TRAIN
+
+    @property
+    def prepare(self) -> Path:
+        return self.root / PREPARE
+
+    @property
+    def benchmark(self) -> Path:
+        return self.root / BENCHMARK
+
+    @property
+    def checks(self) -> Path:
+        return self.root / CHECKS
+
+    @property
+    def settings(self) -> Path:
+        return self.root / SETTINGS
+
+    @property
+    def document(self) -> Path:
+        return self.root / DOCUMENT
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / LEDGER
+
+    @property
+    def run_log(self) -> Path:
+        """A link to the running (or last) experiment's log."""
+        return self.root / RUN_LOG
+
+    @property
+    def state(self) -> Path:
+        return self.root / STATE
+
+    @property
+    def runs(self) -> Path:
+        return self.state / "runs"
+
+    @property
+    def events(self) -> Path:
+        return self.state / "events.jsonl"
+
+    @property
+    def commands(self) -> Path:
+        return self.state / "commands.jsonl"
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "in-flight.json"
+
+    @property
+    def engine_log(self) -> Path:
+        return self.state / "engine.log"
+
+    @property
+    def engine_lock(self) -> Path:
+        return self.state / "engine.lock"
+
+    @property
+    def engine_pid(self) -> Path:
+        return self.state / "engine.json"
+
+    @property
+    def rescued(self) -> Path:
+        return self.state / "rescued"
+
+    @property
+    def torn(self) -> Path:
+        return self.state / "torn"
+
+    def lock_of(self, file: Path) -> Path:
+        """The lock that writers of an append-only file share."""
+        return self.state / f"{file.name}.lock"
+
+    def run_folder(self, number: int) -> RunFolder:
+        return RunFolder(self.runs / f"{number:04d}")
