@@ -1,0 +1,102 @@
+"""The judge: does the incumbent move? A pure function of what was measured, and its reason in words (DESIGN §7).
+
+The first rule that fits decides. What may be *claimed* of a kept gain is another question.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from engine.patch import NOTHING, Size
+from engine.settings import PolicySettings
+
+
+class Status(StrEnum):
+    """What becomes of an experiment."""
+
+    KEEP = "keep"
+    DISCARD = "discard"
+    CRASH = "crash"
+    CHECKS_FAILED = "checks_failed"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is known of an experiment once its run is over."""
+
+    metric: float | None
+    """val_bpb, None where the run printed none."""
+    memory_mb: float | None = None
+    failure: str = ""
+    """Why the run counts as a crash, in words; empty where it ended well."""
+    violations: tuple[str, ...] = ()
+    """Rules of the game that were broken."""
+    failed_checks: str = ""
+    """What autoresearch.checks.sh said when it failed."""
+    growth: Size = NOTHING
+    """How much more code it is than the incumbent's."""
+    skipped: bool = False
+    is_given: bool = False
+    """It is what the branch holds, not a change: the baseline, or a person's own commit."""
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The best kept so far."""
+
+    metric: float
+    memory_mb: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judge's word and its reason."""
+
+    status: Status
+    reason: str
+
+
+def judge(
+    candidate: Candidate, incumbent: Incumbent | None, policy: PolicySettings, direction: str = "lower"
+) -> Verdict:
+    """Keep or discard. ``direction``: which way the metric improves, "lower" or "higher"."""
+    if candidate.skipped:
+        return Verdict(Status.DISCARD, "skipped")
+    if candidate.failure:
+        return Verdict(Status.CRASH, candidate.failure)
+    if candidate.metric is None:
+        return Verdict(Status.CRASH, "the run ended without a metric")
+    if candidate.violations:
+        return Verdict(Status.CHECKS_FAILED, "; ".join(candidate.violations))
+    if candidate.failed_checks:
+        return Verdict(Status.CHECKS_FAILED, f"autoresearch.checks.sh failed: {candidate.failed_checks}")
+    if candidate.is_given or incumbent is None:
+        return Verdict(Status.KEEP, f"the starting point: {candidate.metric:.6f}")
+    gain = incumbent.metric - candidate.metric if direction == "lower" else candidate.metric - incumbent.metric
+    return _weigh(gain, candidate, incumbent, policy)
+
+
+def _weigh(gain: float, candidate: Candidate, incumbent: Incumbent, policy: PolicySettings) -> Verdict:
+    change = f"{incumbent.metric:.6f} → {candidate.metric:.6f}"
+    if abs(gain) <= policy.equal_within:
+        if candidate.growth.simpler:
+            return Verdict(Status.KEEP, f"simplification: equal ({change}) with {-candidate.growth.lines} lines less")
+        return Verdict(Status.DISCARD, f"equal ({change}) and not simpler")
+    if gain < 0:
+        return Verdict(Status.DISCARD, f"worse by {-gain:.6f} ({change})")
+    if gain < policy.small_gain and candidate.growth.lines >= policy.many_lines:
+        return Verdict(
+            Status.DISCARD,
+            f"better by only {gain:.6f} for {candidate.growth.lines} more lines: not worth the complexity",
+        )
+    if _memory_exploded(candidate, incumbent, policy) and gain < policy.small_gain_share * abs(incumbent.metric):
+        return Verdict(
+            Status.DISCARD,
+            f"better by {gain:.6f}, but memory rose from {incumbent.memory_mb:.0f} to {candidate.memory_mb:.0f} MB",
+        )
+    return Verdict(Status.KEEP, f"better by {gain:.6f} ({change})")
+
+
+def _memory_exploded(candidate: Candidate, incumbent: Incumbent, policy: PolicySettings) -> bool:
+    if not candidate.memory_mb or not incumbent.memory_mb:
+        return False
+    return candidate.memory_mb > policy.memory_factor * incumbent.memory_mb

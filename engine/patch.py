@@ -1,0 +1,62 @@
+"""A change to one file as text: the patch that people and `git apply` read, and how large it is."""
+
+import ast
+import difflib
+import io
+import tokenize
+from dataclasses import dataclass
+
+NO_NEWLINE = "\\ No newline at end of file\n"
+
+
+def unified(before: str, after: str, path: str) -> str:
+    """The unified diff between two versions of ``path``, in git's form; empty where they are the same."""
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}"
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}" for line in lines)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much code there is, comments and blank lines not counted."""
+
+    lines: int
+    nodes: int
+    """Nodes of the syntax tree, so that two statements on one line are no simplification."""
+
+    def __sub__(self, other: "Size") -> "Size":
+        return Size(self.lines - other.lines, self.nodes - other.nodes)
+
+    @property
+    def simpler(self) -> bool:
+        """Of a difference: less code by one measure and not more by the other."""
+        return self.lines <= 0 and self.nodes <= 0 and (self.lines < 0 or self.nodes < 0)
+
+
+NOTHING = Size(0, 0)
+
+
+def size_of(source: str) -> Size:
+    """The size of a Python file. Raises SyntaxError."""
+    tree = ast.parse(source)
+    code = {
+        number
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type not in _NO_CODE
+        for number in range(token.start[0], token.end[0] + 1)
+    }
+    return Size(lines=len(code), nodes=sum(1 for _ in ast.walk(tree)))
+
+
+_NO_CODE = frozenset(
+    {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+        tokenize.ENCODING,
+    }
+)

@@ -1,0 +1,210 @@
+"""The search space around an incumbent: what kind of quantity each knob is, and how far a step may go.
+
+Ranges are relative to the incumbent's value, so they move with it; nothing is known about a knob but
+its name, its type and its value.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from engine.knobs import Scalar, Value
+
+PATTERNS = ("L", "SL", "SSL", "SSSL")
+"""Window patterns worth trying: full attention in every layer, every second, third, fourth."""
+
+_SHARE = re.compile(r"RATIO|FRAC|SHARE|DROPOUT|PROB|MOMENTUM")
+_NEAR_ONE = re.compile(r"BETA|MOMENTUM|EMA")
+_SEED = re.compile(r"SEED")
+SMALLEST_POWER = 16
+"""From here on a power of two is taken for a size that has to stay one (batches, heads, widths)."""
+LARGEST_POWER = 2**40
+
+
+class Kind(Protocol):
+    """How a scalar is searched: ``encode`` and ``decode`` translate to the sampler's own quantity."""
+
+    def encode(self, value: Scalar) -> float | int | str | bool | None:
+        """The sampler's quantity; None for a value that this kind cannot hold."""
+        ...
+
+    def decode(self, raw: float | int | str | bool) -> Scalar: ...
+
+    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+        """What may be proposed around ``value``; ``reach`` 1 for an ordinary step, more for a bold one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Logarithmic:
+    """Learning rates, weight decays and all that counts in factors."""
+
+    factor: float = 3.0
+
+    def encode(self, value: Scalar) -> float | None:
+        return float(value) if isinstance(value, int | float) and value > 0 else None
+
+    def decode(self, raw: float | int | str | bool) -> float:
+        return _round(float(raw))
+
+    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+        span = self.factor**reach
+        return FloatDistribution(float(value) / span, float(value) * span, log=True)
+
+
+@dataclass(frozen=True)
+class NearOne:
+    """Averaging coefficients such as Adam's betas: the distance from 1 counts in factors."""
+
+    factor: float = 3.0
+
+    def encode(self, value: Scalar) -> float | None:
+        return 1.0 - float(value) if isinstance(value, int | float) and 0 < value < 1 else None
+
+    def decode(self, raw: float | int | str | bool) -> float:
+        return round(1.0 - _round(float(raw)), 6)
+
+    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+        span, distance = self.factor**reach, 1.0 - float(value)
+        return FloatDistribution(distance / span, min(0.7, max(distance, distance * span)), log=True)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a whole, 0 to 1."""
+
+    step: float = 0.25
+
+    def encode(self, value: Scalar) -> float | None:
+        return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
+
+    def decode(self, raw: float | int | str | bool) -> float:
+        return round(float(raw), 2)
+
+    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+        step = self.step * reach
+        return FloatDistribution(max(0.0, float(value) - step), min(1.0, float(value) + step))
+
+
+@dataclass(frozen=True)
+class PowerOfTwo:
+    """Sizes that the batch and head arithmetic needs to be powers of two: the exponent is searched."""
+
+    def encode(self, value: Scalar) -> int | None:
+        return value.bit_length() - 1 if _is_power_of_two(value) and isinstance(value, int) else None
+
+    def decode(self, raw: float | int | str | bool) -> int:
+        return 1 << int(raw)
+
+    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+        exponent, steps = int(value).bit_length() - 1, max(1, round(reach))
+        return IntDistribution(max(0, exponent - steps), exponent + steps)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Counts, such as the depth."""
+
+    lowest: int = 1
+
+    def encode(self, value: Scalar) -> int | None:
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def decode(self, raw: float | int | str | bool) -> int:
+        return int(raw)
+
+    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+        step = max(1, round(abs(int(value)) * 0.25 * reach))
+        return IntDistribution(max(self.lowest, int(value) - step), int(value) + step)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several, without an order."""
+
+    choices: tuple[str | bool, ...]
+
+    def encode(self, value: Scalar) -> str | bool | None:
+        return value if isinstance(value, str | bool) and value in self.choices else None
+
+    def decode(self, raw: float | int | str | bool) -> str | bool:
+        return raw if isinstance(raw, bool) else str(raw)
+
+    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+        return CategoricalDistribution(self.choices)
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One scalar of one knob: ``ADAM_BETAS[1]`` is the second of a tuple."""
+
+    knob: str
+    index: int | None
+    kind: Kind
+
+    @property
+    def name(self) -> str:
+        return self.knob if self.index is None else f"{self.knob}[{self.index}]"
+
+    def get(self, knobs: Mapping[str, Value]) -> Scalar | None:
+        """This dimension's value among a file's knobs, if the file has it."""
+        value = knobs.get(self.knob)
+        if self.index is None:
+            return None if isinstance(value, tuple) else value
+        return value[self.index] if isinstance(value, tuple) and self.index < len(value) else None
+
+    def put(self, knobs: Mapping[str, Value], scalar: Scalar) -> Value:
+        """The whole knob's value with this dimension set."""
+        value = knobs[self.knob]
+        if self.index is None or not isinstance(value, tuple):
+            return scalar
+        return (*value[: self.index], scalar, *value[self.index + 1 :])
+
+
+def dimensions(knobs: Mapping[str, Value], frozen: Iterable[str] = ()) -> list[Dimension]:
+    """What can be searched among a file's knobs. A seed is not: a lucky one is no finding."""
+    left_alone = set(frozen)
+    found = []
+    for name, value in knobs.items():
+        if name in left_alone or _SEED.search(name):
+            continue
+        scalars = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+        for index, scalar in scalars:
+            if (kind := _kind(name, scalar)) is not None:
+                found.append(Dimension(name, index, kind))
+    return found
+
+
+def _kind(name: str, value: Scalar) -> Kind | None:
+    if isinstance(value, bool):
+        return Choice((False, True))
+    if isinstance(value, str):
+        return Choice(PATTERNS) if "PATTERN" in name and set(value) <= {"S", "L"} else None
+    if isinstance(value, int):
+        if _is_power_of_two(value) and value >= SMALLEST_POWER:
+            return PowerOfTwo()
+        return Whole(lowest=min(1, value)) if value >= 0 else None
+    if not math.isfinite(value):
+        return None
+    if _NEAR_ONE.search(name) and 0.5 <= value < 1:
+        return NearOne()
+    if _SHARE.search(name) and 0 <= value <= 1:
+        return Share()
+    return Logarithmic() if value > 0 else None
+
+
+def _is_power_of_two(value: Scalar) -> bool:
+    return isinstance(value, int) and 0 < value <= LARGEST_POWER and value & (value - 1) == 0
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.3g}")

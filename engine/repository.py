@@ -1,0 +1,207 @@
+"""The workspace's git repository (DESIGN §3), through plumbing commands and a private index.
+
+A commit is built from a tree of its own and put on the branch by compare-and-swap, so that what a
+person staged, edited or left untracked is neither committed nor reverted. Hooks and signing, which a
+person set up for their own commits, play no part. Of the person's index only the entries of the files
+that the engine itself wrote are brought up to date.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from git import Git
+from git.exc import GitCommandError, GitCommandNotFound
+
+from engine.errors import UnusableWorkspace, WorkFailed
+from engine.files import write_atomically
+
+EXPERIMENT_TRAILER = "Experiment-Id"
+"""On an experiment's commit: which experiment it is."""
+REVERT_TRAILER = "Reverts-Experiment"
+"""On the revert of a discarded one: which experiment it takes back."""
+
+FALLBACK_IDENTITY = ("autoresearch", "autoresearch@localhost")
+"""Who commits on a machine where git was never told."""
+
+REGULAR, EXECUTABLE = "100644", "100755"
+
+
+class Repository:
+    """Commits, reverts and reads; every method is one short git command or a few, and blocks."""
+
+    def __init__(self, root: Path, scratch: Path) -> None:
+        """``scratch``: a directory that git ignores, on the same file system, for drafts and private indexes.
+
+        Raises UnusableWorkspace where ``root`` is not the top of a repository's work tree.
+        """
+        self.root = root
+        self._scratch = scratch
+        for name in _FOREIGN:
+            os.environ.pop(name, None)
+        self._git = Git(str(root))
+        self._git.update_environment(GIT_OPTIONAL_LOCKS="0", LC_ALL="C", GIT_TERMINAL_PROMPT="0")
+        try:
+            top = self._run("rev-parse", "--show-toplevel")
+        except (WorkFailed, GitCommandNotFound, OSError):
+            raise UnusableWorkspace(f"{root} is not a git repository: `git init {root}` makes it one.") from None
+        if Path(top).resolve() != root:
+            raise UnusableWorkspace(
+                f"{root} lies inside the git repository {top}, and a workspace is a repository of its own: "
+                f"`git init {root}` makes it one."
+            )
+
+    def branch(self) -> str:
+        """The branch that is checked out. Raises UnusableWorkspace on a detached HEAD."""
+        try:
+            return self._run("symbolic-ref", "--short", "HEAD")
+        except WorkFailed:
+            raise UnusableWorkspace(
+                f"HEAD is detached in {self.root}: check out the session's branch (`git switch autoresearch/…`)."
+            ) from None
+
+    def has_branch(self, name: str) -> bool:
+        return self._succeeds("show-ref", "--verify", "--quiet", f"refs/heads/{name}")
+
+    def head(self) -> str | None:
+        """The commit that is checked out; None before the first one."""
+        return self._run("rev-parse", "HEAD") if self._succeeds("rev-parse", "--verify", "--quiet", "HEAD") else None
+
+    def read(self, revision: str, path: str) -> bytes | None:
+        """A file's content in a commit; None where it has no such file."""
+        if not self._succeeds("cat-file", "-e", f"{revision}:{path}"):
+            return None
+        content: bytes = self._git.execute(
+            ["git", "cat-file", "blob", f"{revision}:{path}"], stdout_as_string=False, strip_newline_in_stdout=False
+        )
+        return content
+
+    def message(self, revision: str) -> str:
+        return self._run("log", "-1", "--format=%B", revision)
+
+    def diff(self, before: str, after: str, path: str) -> bytes:
+        """What changed in one file between two commits, as a patch."""
+        return self._bytes("diff", "--no-color", "--no-ext-diff", "--no-textconv", before, after, "--", path)
+
+    def changed_paths(self, before: str, after: str) -> list[str]:
+        listed = self._run("diff", "--name-only", "--no-renames", "-z", before, after)
+        return [path for path in listed.split("\0") if path]
+
+    def is_clean(self, path: str) -> bool:
+        """Whether a file in the work tree and in the index is as HEAD has it."""
+        return not self._run("status", "--porcelain", "--untracked-files=all", "--", path)
+
+    def find_trailer(self, since: str | None, name: str, value: str) -> str | None:
+        """The commit on the branch after ``since`` whose message carries this trailer."""
+        span = f"{since}..HEAD" if since else "HEAD"
+        log = self._run("log", span, f"--format=%H%x1f%(trailers:key={name},valueonly,separator=%x1e)%x1d")
+        for entry in log.split("\x1d"):
+            sha, _, values = entry.strip().partition("\x1f")
+            if value in values.split("\x1e"):
+                return sha
+        return None
+
+    def commit(self, files: Mapping[str, bytes], message: str, *, parent: str | None) -> str:
+        """Put one commit on the branch that changes just these files, and return its sha.
+
+        The work tree and the person's index get the same content afterwards, in an order that a crash at
+        any point leaves to be finished by ``settle``. Raises WorkFailed if the branch is no longer at ``parent``.
+        """
+        blobs = {path: self._write_blob(content) for path, content in files.items()}
+        tree = self._tree(parent, {path: (self._mode(parent, path), blob) for path, blob in blobs.items()})
+        sha = self._commit_tree(tree, message, parent)
+        self._move_branch(sha, parent)
+        self.settle(*files)
+        return sha
+
+    def settle(self, *paths: str) -> None:
+        """Make the work tree and the index agree with HEAD on these files, and on no others."""
+        entries = []
+        for path in paths:
+            content = self.read("HEAD", path)
+            if content is None:
+                continue
+            target = self.root / path
+            mode, blob = self._entry("HEAD", path)
+            if not target.is_file() or target.is_symlink() or target.read_bytes() != content:
+                write_atomically(target, content, scratch=self._scratch)
+            if mode == EXECUTABLE:
+                target.chmod(target.stat().st_mode | 0o111)
+            entries.append(f"{mode},{blob},{path}")
+        for entry in entries:
+            self._run("update-index", "--add", "--cacheinfo", entry)
+
+    def switch_to_new(self, branch: str) -> None:
+        """Begin a branch at HEAD and be on it; index and work tree stay as they are."""
+        if (head := self.head()) is not None:
+            self._run("update-ref", f"refs/heads/{branch}", head, "0" * 40)
+        self._run("symbolic-ref", "-m", "autoresearch: begin the session", "HEAD", f"refs/heads/{branch}")
+
+    def _tree(self, parent: str | None, changes: Mapping[str, tuple[str, str]]) -> str:
+        """A tree: ``parent``'s with these (mode, blob) entries, through an index of its own."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="index-") as directory:
+            env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
+            if parent is not None:
+                self._run("read-tree", parent, env=env)
+            for path, (mode, blob) in changes.items():
+                self._run("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=env)
+            return self._run("write-tree", env=env)
+
+    def _commit_tree(self, tree: str, message: str, parent: str | None) -> str:
+        arguments = ["commit-tree", tree, "-m", message, *(["-p", parent] if parent else [])]
+        return self._run(*arguments, env=self._identity())
+
+    def _move_branch(self, sha: str, expected: str | None) -> None:
+        branch = self.branch()
+        subject = self._run("log", "-1", "--format=%s", sha)
+        self._run("update-ref", "-m", subject, f"refs/heads/{branch}", sha, expected or "0" * 40)
+
+    def _identity(self) -> dict[str, str]:
+        if self._succeeds("var", "GIT_COMMITTER_IDENT") and self._succeeds("var", "GIT_AUTHOR_IDENT"):
+            return {}
+        name, email = FALLBACK_IDENTITY
+        return {
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": email,
+            "GIT_COMMITTER_NAME": name,
+            "GIT_COMMITTER_EMAIL": email,
+        }
+
+    def _write_blob(self, content: bytes) -> str:
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="blob-") as file:
+            file.write(content)
+            file.flush()
+            return self._run("hash-object", "-w", "--no-filters", file.name)
+
+    def _entry(self, revision: str, path: str) -> tuple[str, str]:
+        listed = self._run("ls-tree", revision, "--", path)
+        mode, _, rest = listed.partition(" ")
+        return mode, rest.split()[1]
+
+    def _mode(self, parent: str | None, path: str) -> str:
+        if parent is not None and self._succeeds("cat-file", "-e", f"{parent}:{path}"):
+            return self._entry(parent, path)[0]
+        return EXECUTABLE if path.endswith(".sh") else REGULAR
+
+    def _succeeds(self, *arguments: str) -> bool:
+        status, _, _ = self._git.execute(["git", *arguments], with_extended_output=True, with_exceptions=False)
+        return status == 0
+
+    def _bytes(self, *arguments: str) -> bytes:
+        output: bytes = self._git.execute(["git", *arguments], stdout_as_string=False, strip_newline_in_stdout=False)
+        return output
+
+    def _run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+        try:
+            output: str = self._git.execute(["git", *arguments], env=dict(env) if env else None)
+        except GitCommandError as error:
+            said = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ") or f"exit code {error.status}"
+            raise WorkFailed(f"git {arguments[0]} failed in {self.root}: {said}") from error
+        return output
+
+
+_FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
+"""Set where we were started from a git hook; they would point git at another repository."""

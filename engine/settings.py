@@ -1,0 +1,69 @@
+"""This workspace's settings, autoresearch.toml: one typed model with its defaults."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from engine.errors import UnusableWorkspace
+from engine.workspace import SETTINGS, Workspace
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a training run is started and bounded."""
+
+    python: Literal["engine", "uv"] = "engine"
+    """Which Python runs train.py: the engine's own, or the workspace's environment through ``uv run``."""
+    limit_seconds: Positive = 600.0
+    """A run over this is ended and counts as a crash."""
+    grace_seconds: Positive = 10.0
+    """From SIGTERM to SIGKILL."""
+    environment: list[str] = []
+    """Names of more environment variables that the training process may see."""
+
+
+class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The judge's thresholds (DESIGN §7), in the metric's unit where not said otherwise."""
+
+    equal_within: Annotated[float, msgspec.Meta(ge=0)] = 1e-6
+    """Two metrics closer than this are equal."""
+    small_gain: Annotated[float, msgspec.Meta(ge=0)] = 0.001
+    many_lines: Count = 20
+    """A gain under ``small_gain`` that adds this many lines of code is not worth them."""
+    memory_factor: Positive = 2.0
+    small_gain_share: Share = 0.01
+    """A gain under this share of the metric does not pay for ``memory_factor`` times the memory."""
+    thrash_after: Annotated[int, msgspec.Meta(ge=1)] = 3
+    """So many experiments in a row without a keep call for a different approach."""
+
+
+class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The search over train.py's knobs."""
+
+    sampler: Literal["tpe", "random"] = "tpe"
+    seed: int = 0
+    frozen: list[str] = []
+    """Knobs that the search leaves alone."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of autoresearch.toml."""
+
+    name: str = "Optimize val_bpb"
+    proposer: Literal["search"] = "search"
+    run: RunSettings = RunSettings()
+    policy: PolicySettings = PolicySettings()
+    search: SearchSettings = SearchSettings()
+
+
+def load(workspace: Workspace) -> Settings:
+    """The workspace's settings; the defaults where it has no file. Raises UnusableWorkspace."""
+    try:
+        return msgspec.toml.decode(workspace.settings.read_bytes(), type=Settings)
+    except FileNotFoundError:
+        return Settings()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UnusableWorkspace(f"{SETTINGS} is not usable: {error}.") from error
