@@ -254,9 +254,9 @@ def orthogonalize(G: Tensor) -> Tensor:
     if tall:
         X = X.mT
     X = X / (X.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(5):
-        A = X @ X.mT
-        X = 3.4445 * X + (-4.7750 * A + 2.0315 * A @ A) @ X
+    for _ in range(5):  # X <- aX + (bA + cA²)X with A = XXᵀ
+        A = torch.bmm(X, X.mT)
+        X = torch.baddbmm(X, torch.baddbmm(A, A, A, beta=-4.7750, alpha=2.0315), X, beta=3.4445)
     return (X.mT if tall else X).to(G.dtype)
 
 
