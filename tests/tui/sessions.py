@@ -1,0 +1,299 @@
+"""Records sessions for the screen's tests: real workspaces, written by the engine's own writers.
+
+A recording has its own clock, so that a picture of it is the same tomorrow.
+"""
+
+import json
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.events import (
+    CommandDone,
+    EngineStarted,
+    EngineStopped,
+    Event,
+    Judged,
+    Paused,
+    PhaseChanged,
+    Proposed,
+    Recorded,
+    RunEnded,
+    RunStarted,
+    Warned,
+)
+from engine.jsonlines import JsonLinesFile
+from engine.ledger import Config, Experiment, LedgerFile
+from engine.workspace import Workspace
+
+BEGIN = 1_750_000_000.0
+TRAIN = """\
+# The model
+DEPTH = 2
+ASPECT_RATIO = 32
+MATRIX_LR = 0.04
+EMBEDDING_LR = 0.6
+WEIGHT_DECAY = 0.0
+WARMUP_RATIO = 0.0
+WARMDOWN_RATIO = 0.4
+WINDOW_PATTERN = "SSSL"
+"""
+CHANGES = (
+    ("MATRIX_LR", "0.04", "0.05", "a higher rate for the matrices"),
+    ("WARMDOWN_RATIO", "0.4", "0.6", "cool down for longer"),
+    ("WEIGHT_DECAY", "0.0", "0.1", "decay the matrices' weights"),
+    ("EMBEDDING_LR", "0.6", "0.9", "a higher rate for the embeddings"),
+    ("DEPTH", "2", "3", "one layer more, and so fewer steps"),
+    ("WINDOW_PATTERN", '"SSSL"', '"SL"', "a long window in every other layer"),
+)
+
+
+@dataclass
+class Recorder:
+    """Plays the engine's part in a workspace of its own."""
+
+    root: Path
+    now: float = BEGIN
+    steps: int = 160
+    """Steps of a whole run."""
+    _random: random.Random = field(default_factory=lambda: random.Random(7))
+
+    def __post_init__(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.workspace = Workspace.at(self.root)
+        self.workspace.state.mkdir(exist_ok=True)
+        self.ledger = LedgerFile(self.workspace)
+        self._events = JsonLinesFile(
+            self.workspace.events, self.workspace.lock_of(self.workspace.events), self.workspace.torn
+        )
+        self.run = 0
+        self.best = 1.755
+        self.train = TRAIN
+
+    def emit(self, event: Event) -> None:
+        """As EventLog.emit, with this recording's clock."""
+        self._events.append(msgspec.json.encode(msgspec.structs.replace(event, at=self.now)))
+
+    def open(self) -> None:
+        self.ledger.open_segment(Config())
+        self.emit(EngineStarted(pid=1, branch="autoresearch/demo", proposer="search", limit_seconds=600))
+
+    def propose(self, description: str, train: str, diff: str, asi: dict[str, Any], source: str = "search") -> None:
+        self.run += 1
+        self.emit(PhaseChanged(phase="proposing"))
+        folder = self.workspace.run_folder(self.run)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.train.write_text(train)
+        folder.diff.write_text(diff)
+        self.emit(Proposed(run=self.run, id=f"id{self.run}", description=description, source=source, asi=asi))
+        self.emit(PhaseChanged(phase="proposed", run=self.run))
+
+    def start(self) -> None:
+        self.emit(PhaseChanged(phase="committed", run=self.run))
+        self.emit(PhaseChanged(phase="running", run=self.run))
+        self.emit(RunStarted(run=self.run, started=self.now, limit_seconds=600))
+
+    def print_log(self, share: float, loss: float = 4.2, ending: str = "") -> None:
+        """The run's output up to ``share`` of its steps, as train.py writes it."""
+        with self.workspace.run_folder(self.run).log.open("ab") as file:
+            file.write(b"device: cpu, 1 thread\nparameters: 0.4 M\nsequence length 256, 1,024 tokens a step\n")
+            for step in range(int(self.steps * share)):
+                done = 100 * (step + 1) / self.steps
+                value = loss + 4.5 / (1 + step / 6)
+                left = 20 * (1 - done / 100)
+                file.write(
+                    f"\rstep {step + 1:05d} ({done:.1f}%) | loss: {value:.6f} | lrm: 1.00 | dt: 98ms | "
+                    f"tok/sec: 12,345 | mfu: 39.8% | remaining: {left:.0f}s    ".encode()
+                )
+            file.write(ending.encode())
+
+    def finish(self, status: str, metric: float | None, reason: str, **more: Any) -> Experiment:
+        self.now += 22
+        ending = "crash" if status == "crash" else "exited"
+        self.emit(RunEnded(run=self.run, ending=ending, code=int(status == "crash"), seconds=21.4))
+        self.emit(PhaseChanged(phase="measured", run=self.run))
+        self.emit(Judged(run=self.run, status=status, reason=reason, metric=metric))
+        self.emit(PhaseChanged(phase="judged", run=self.run))
+        experiment = self.ledger.append(
+            Experiment(
+                run=self.run,
+                commit=f"{self.run:07x}",
+                metric=metric,
+                metrics={"peak_memory_mb": 812.0 + self.run % 5, "mfu_percent": 39.8, "num_steps": 160.0},
+                status=status,
+                timestamp=int(self.now),
+                seconds=21.4,
+                id=f"id{self.run}",
+                **more,
+            )
+        )
+        self.emit(Recorded(run=self.run, status=status))
+        self.now += 1
+        self.emit(PhaseChanged(phase="idle"))
+        return experiment
+
+    def baseline(self) -> None:
+        self.propose(
+            "baseline", self.train, "", {"hypothesis": "train.py as it is: what the rest is measured by"}, "baseline"
+        )
+        self.start()
+        self.print_log(1, ending=summary(self.best))
+        self.finish("keep", self.best, "the first run is the baseline", description="baseline", source="baseline")
+
+    def change(self) -> tuple[str, str, str, dict[str, Any]]:
+        """(description, train.py, diff, ASI) of the next experiment."""
+        name, before, after, why = CHANGES[(self.run - 1) % len(CHANGES)]
+        train = self.train.replace(f"{name} = {before}", f"{name} = {after}")
+        lines = self.train.splitlines()
+        at = next(index for index, line in enumerate(lines) if line.startswith(f"{name} "))
+        around = [f" {line}" for line in lines[max(0, at - 3) : at]]
+        below = [f" {line}" for line in lines[at + 1 : at + 4]]
+        diff = "\n".join(
+            [
+                "diff --git a/train.py b/train.py",
+                "--- a/train.py",
+                "+++ b/train.py",
+                f"@@ -{max(1, at - 2)},{len(around) + len(below) + 1} +{max(1, at - 2)},{len(around) + len(below) + 1} @@",
+                *around,
+                f"-{name} = {before}",
+                f"+{name} = {after}",
+                *below,
+            ]
+        )
+        asi = {
+            "hypothesis": f"{why} reaches a lower val_bpb within the same work",
+            "arch_change": f"{name} {before} → {after}",
+        }
+        return f"{name} {before} → {after}", train, diff + "\n", asi
+
+    def experiment(self) -> None:
+        """One whole turn, with a result by the recording's own dice."""
+        description, train, diff, asi = self.change()
+        self.propose(description, train, diff, asi)
+        self.start()
+        confidence = None if self.run < 3 else round(1 + self.run / 40, 2)
+        if self.run % 11 == 8:
+            self.print_log(0.1, ending=TRACEBACK)
+            asi |= {"result": "out of memory at step 16", "next_action_hint": "halve DEVICE_BATCH_SIZE with it"}
+            self.finish(
+                "crash",
+                None,
+                "exit code 1: OutOfMemoryError",
+                description=description,
+                asi=asi,
+                confidence=confidence,
+                source="search",
+            )
+            return
+        metric = round(self.best + self._random.gauss(0.008, 0.008), 6)
+        kept = metric < self.best
+        word = "lower than the incumbent's" if kept else "no lower than the incumbent's"
+        asi |= {
+            "result": f"val_bpb {metric:.4f}, {word}",
+            "next_action_hint": "go on in this direction" if kept else "try it together with a longer warm-down",
+        }
+        self.print_log(1, ending=summary(metric))
+        if kept:
+            self.best, self.train = metric, self.train
+        self.finish(
+            "keep" if kept else "discard",
+            metric,
+            f"{metric:.4f} is {word}",
+            description=description,
+            asi=asi,
+            confidence=confidence,
+            source="search",
+        )
+
+    def begin(self, share: float = 0.45) -> None:
+        """An experiment that is under way."""
+        description, train, diff, asi = self.change() if self.run else ("baseline", self.train, "", {})
+        self.propose(description, train, diff, asi, "search" if self.run else "baseline")
+        self.start()
+        self.print_log(share)
+        self.now += 20 * share + 2
+
+
+def summary(metric: float) -> str:
+    return (
+        f"\n---\nval_bpb:          {metric:.6f}\ntraining_seconds: 19.8\ntotal_seconds:    21.4\npeak_vram_mb:     0.0\n"
+        f"mfu_percent:      39.80\ntotal_tokens_M:   0.164\nnum_steps:        160\nnum_params_M:     0.4\ndepth:            2\n"
+        f"METRIC val_bpb={metric:.6f}\nMETRIC peak_memory_mb=812.0\nMETRIC mfu_percent=39.80\n"
+    )
+
+
+TRACEBACK = (
+    "\nTraceback (most recent call last):\n"
+    '  File "/work/demo/train.py", line 391, in <module>\n    loss.backward()\n'
+    "\x1b[31mtorch.OutOfMemoryError\x1b[0m: tried to allocate 2.00 GiB\n"
+)
+
+
+def empty(root: Path) -> Recorder:
+    """A workspace where nothing ran yet."""
+    return Recorder(root)
+
+
+def baseline_running(root: Path) -> Recorder:
+    recorder = Recorder(root)
+    recorder.open()
+    recorder.begin()
+    return recorder
+
+
+def three(root: Path) -> Recorder:
+    """A baseline and two experiments are over, the fourth run is under way."""
+    return many(root, 3)
+
+
+def many(root: Path, runs: int) -> Recorder:
+    """``runs`` runs are over, another is under way."""
+    recorder = Recorder(root)
+    recorder.open()
+    recorder.baseline()
+    while recorder.run < runs:
+        recorder.experiment()
+    recorder.begin()
+    return recorder
+
+
+def hundred(root: Path) -> Recorder:
+    return many(root, 100)
+
+
+def paused(root: Path) -> Recorder:
+    recorder = Recorder(root)
+    recorder.open()
+    recorder.baseline()
+    for _ in range(6):
+        recorder.experiment()
+    recorder.emit(CommandDone(id="c1", command="pause", offset=1, answer="paused after run 7"))
+    recorder.emit(Paused())
+    recorder.now += 60
+    return recorder
+
+
+def gone(root: Path) -> Recorder:
+    """The engine died in the middle of a run: nothing in the files says so, only its process is missing."""
+    return many(root, 12)
+
+
+def stopped(root: Path) -> Recorder:
+    recorder = many(root, 12)
+    recorder.emit(EngineStopped(reason="asked to stop"))
+    return recorder
+
+
+def warned(root: Path) -> Recorder:
+    recorder = many(root, 12)
+    recorder.emit(Warned(message="METRIC mfu_percent=NaN is no number: \x1b]0;x\x07passed over"))
+    return recorder
+
+
+def append_raw(recorder: Recorder, record: dict[str, Any]) -> None:
+    """A ledger line that the engine would not write."""
+    with recorder.workspace.ledger.open("a") as file:
+        file.write(json.dumps(record) + "\n")

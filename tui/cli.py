@@ -1,0 +1,213 @@
+"""The commands (DESIGN §6): each one is a few lines over the engine, or opens the viewer.
+
+Every error is one sentence on stderr; exit codes: 0 done, 1 the work failed, 2 wrong usage or an unusable
+workspace, 130 interrupted. Textual is imported only where a screen is shown.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from engine import commands, demo, launch, preparation, status
+from engine.errors import AutoresearchError, UnusableWorkspace
+from engine.initialize import PROFILES, Profile, initialize
+from engine.metrics import MetricScanner
+from engine.presence import engine_of
+from engine.workspace import Workspace
+from tui.headless import Headless
+
+DEMO_DIRECTORY = "autoresearch-demo"
+DEMO_EXPERIMENTS = 30
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def directory(default: str | None = ".") -> Decorator:
+    """The DIR argument; required where there is no default."""
+    return click.argument("workspace", metavar="DIR", type=_Directory(), default=default, required=default is None)
+
+
+def experiments() -> Decorator:
+    return click.option(
+        "--experiments", type=click.IntRange(min=0), help="How many experiments after the baseline the session has."
+    )
+
+
+def headless_flag() -> Decorator:
+    return click.option("--headless", is_flag=True, help="No screen: one line per experiment on stdout.")
+
+
+class _Directory(click.ParamType[Workspace]):
+    name = "DIR"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Workspace:
+        return value if isinstance(value, Workspace) else Workspace.at(Path(value))
+
+
+class _OpensByDefault(click.Group):
+    """`autoresearch-tui DIR` is `autoresearch-tui open DIR`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (not args[0].startswith("-") and args[0] not in self.commands):
+            args = ["open", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_OpensByDefault)
+@click.version_option(package_name="autoresearch-tui", message="%(version)s")
+def cli() -> None:
+    """Runs the autoresearch loop for single-GPU LLM pretraining, and shows it in a terminal.
+
+    `autoresearch-tui DIR` opens DIR's session; `autoresearch-tui demo` shows everything at work on any machine.
+    """
+
+
+@cli.command("open", hidden=True)
+@directory()
+@experiments()
+def open_session(workspace: Workspace, experiments: int | None) -> int:
+    """Open DIR's session: start its engine if none runs, and show it."""
+    return _show(workspace, experiments)
+
+
+@cli.command("demo")
+@directory(DEMO_DIRECTORY)
+@headless_flag()
+@experiments()
+def run_demo(workspace: Workspace, headless: bool, experiments: int | None) -> int:
+    """A workspace on the shipped corpus with the offline proposer, started. Run again, it goes on.
+
+    Stops after 30 experiments unless told otherwise.
+    """
+    demo.set_up(workspace, say=lambda sentence: print(sentence, file=sys.stderr))
+    wanted = DEMO_EXPERIMENTS if experiments is None else experiments
+    if headless or not _has_terminal():
+        return _run_headless(workspace, wanted)
+    return _show(workspace, wanted)
+
+
+@cli.command("init")
+@directory(None)
+@click.option("--tag", required=True, help="Names the session: its branch is autoresearch/TAG-DATE.")
+@click.option("--profile", type=click.Choice(PROFILES), default="gpu", show_default=True)
+def initialize_session(workspace: Workspace, tag: str, profile: str) -> int:
+    """The set-up phase: template, branch, ignored files, autoresearch.md and .sh, one commit."""
+    branch = initialize(workspace, tag, Profile.load(profile))
+    print(f"{workspace.root} is on {branch}. Next: `autoresearch-tui prepare {workspace.root}`.")
+    return 0
+
+
+@cli.command("prepare", context_settings={"ignore_unknown_options": True})
+@directory()
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def prepare_data(workspace: Workspace, options: tuple[str, ...]) -> int:
+    """Data and tokenizer, by the workspace's own prepare.py; OPTIONS go to it (--num-shards, --workers)."""
+    preparation.prepare(workspace, list(options))
+    return 0
+
+
+@cli.command("run")
+@directory()
+@headless_flag()
+@experiments()
+def run_loop(workspace: Workspace, headless: bool, experiments: int | None) -> int:
+    """The loop: with --headless in the foreground and without a screen, for scripts and CI."""
+    return _run_headless(workspace, experiments) if headless else _show(workspace, experiments)
+
+
+@cli.command("stop")
+@directory()
+@click.option("--now", is_flag=True, help="End the running experiment too.")
+def stop_engine(workspace: Workspace, now: bool) -> int:
+    """End the engine after this experiment, or at once."""
+    if engine_of(workspace) is None:
+        raise UnusableWorkspace(f"no engine runs in {workspace.root}.")
+    commands.send(workspace, commands.Stop(now=now))
+    print("The engine stops now." if now else "The engine stops after this experiment.")
+    return 0
+
+
+@cli.command("status")
+@directory()
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--line", "as_line", is_flag=True, help="As one short line, for a status bar.")
+def show_status(workspace: Workspace, as_json: bool, as_line: bool) -> int:
+    """One look at a session."""
+    seen = status.of(workspace)
+    if as_json:
+        print(json.dumps(msgspec.to_builtins(seen), ensure_ascii=False))
+    else:
+        print(seen.line if as_line else seen.text)
+    return 0
+
+
+@cli.command("metrics")
+def parse_metrics() -> int:
+    """METRIC lines on stdin → JSON on stdout."""
+    scanner = MetricScanner()
+    while chunk := sys.stdin.buffer.read(1 << 20):
+        scanner.feed(chunk)
+    scanner.finish()
+    for problem in scanner.problems:
+        print(problem, file=sys.stderr)
+    print(json.dumps(scanner.metrics, ensure_ascii=False))
+    return 0
+
+
+def _run_headless(workspace: Workspace, experiments: int | None) -> int:
+    headless = Headless(workspace)
+    reason = launch.run_engine(workspace, experiments=experiments, waits_on_trouble=False, listener=headless.on_event)
+    print(reason, file=sys.stderr)
+    return 0
+
+
+def _show(workspace: Workspace, experiments: int | None) -> int:
+    if not _has_terminal():
+        raise UnusableWorkspace("the screen needs a terminal: `autoresearch-tui run --headless` does without one.")
+    launch.start_detached(workspace, experiments=experiments)
+    from tui.app import view
+
+    return view(workspace)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def main() -> None:
+    """The program's entry point: runs a command, turns its errors into a sentence and an exit code."""
+    arguments = [each for each in sys.argv[1:] if each != "--debug"]
+    sys.exit(_run(arguments, debug="--debug" in sys.argv))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    try:
+        return cli.main(arguments, prog_name="autoresearch-tui", standalone_mode=False) or 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except (AutoresearchError, click.ClickException, OSError) as error:
+        if debug:
+            raise
+        sentence, code = _explain(error)
+        if sentence:
+            print(f"autoresearch-tui: {sentence}", file=sys.stderr)
+        return code
+
+
+def _explain(error: AutoresearchError | click.ClickException | OSError) -> tuple[str, int]:
+    """The sentence for the person, and the exit code."""
+    match error:
+        case AutoresearchError():
+            return str(error), error.exit_code
+        case click.ClickException():
+            return error.format_message(), 2
+        case OSError():
+            where = f": {error.filename}" if error.filename else ""
+            return f"{error.strerror or error}{where}.", 1

@@ -1,0 +1,96 @@
+"""Pane 2: the metric of every experiment as a plot."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from tui.history_plot import MIN_HEIGHT, MIN_WIDTH, Point, draw
+from tui.painter import Lines
+from tui.panes.pane import Pane, View
+from tui.spans import Span, Spans
+from tui.text import bpb, change
+from tui.view_state import Row, ViewState
+
+
+def points_of(rows: Sequence[Row], segment: int) -> list[Point]:
+    """The experiments of a segment as the plot takes them."""
+    points = []
+    for row in rows:
+        experiment = row.experiment
+        if experiment.segment != segment or experiment.skipped:
+            continue
+        kind = experiment.status if experiment.status in ("keep", "discard", "crash") else "crash"
+        points.append(Point(experiment.run, None if experiment.crashed else experiment.metric, kind))
+    return points
+
+
+class HistoryPlot(Lines, can_focus=True):
+    """Redraws when the ledger, the selection or its size changes; never otherwise."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "app.select(-1)", "earlier run", id="history.earlier", tooltip="Select the run before"),
+        Binding("right,l", "app.select(1)", "later run", id="history.later", tooltip="Select the run after"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state = ViewState()
+        self._selected: int | None = None
+
+    def show(self, state: ViewState, selected: int | None) -> None:
+        if (state.revision, selected) != (self._state.revision, self._selected):
+            self._state, self._selected = state, selected
+            self.refresh()
+
+    def compose_lines(self, width: int, height: int) -> list[Spans]:
+        state = self._state
+        if not state.rows:
+            return []
+        if width < MIN_WIDTH or height < MIN_HEIGHT + 1:
+            return [(Span("No room for the plot: z zooms this pane.", "muted"),)]
+        points = points_of(state.rows, state.rows[-1].experiment.segment)
+        plot = draw(points, width, height - 1, selected=self._selected, lower_is_better=state.lower_is_better)
+        if not plot:
+            return [(Span("No run has produced a value yet.", "muted"),)]
+        return [*plot, _legend(points)]
+
+
+def _legend(points: Sequence[Point]) -> Spans:
+    kept = sum(1 for point in points if point.kind == "keep")
+    crashed = sum(1 for point in points if point.kind == "crash")
+    spans = [Span("       "), Span("● ", "good"), Span(f"{kept} kept", "muted")]
+    spans += [Span("   ○ ", "muted"), Span(f"{len(points) - kept - crashed} discarded", "muted")]
+    if crashed:
+        spans += [Span("   × ", "bad"), Span(f"{crashed} crashed", "muted")]
+    return tuple(spans)
+
+
+class HistoryPane(Pane):
+    """The session at a glance."""
+
+    NUMBER, NAME = "2", "val_bpb"
+
+    def compose(self) -> ComposeResult:
+        yield Static(classes="instead", markup=False)
+        yield HistoryPlot()
+
+    @property
+    def body(self) -> HistoryPlot:
+        return self.query_one(HistoryPlot)
+
+    def show(self, view: View) -> None:
+        state = view.state
+        self.body.show(state, view.selected)
+        self.NAME = state.metric_name
+        row = view.subject.row if view.subject and view.selected is not None else None
+        if row is not None:
+            value = bpb(row.experiment.metric) or "no value"
+            about = f"run {row.experiment.run} · {value}" + (f" ({change(row.delta)})" if row.delta is not None else "")
+        else:
+            best = state.incumbent.metric if state.incumbent else None
+            about = f"best {bpb(best)}" if best is not None else ""
+        self.entitle(about)
+        self.say_instead("" if state.rows else "Each experiment becomes a point here; the first is the baseline.")

@@ -1,0 +1,65 @@
+"""What the panes have in common: a frame with a title, a body that takes the keys, words instead of an empty box."""
+
+from dataclasses import dataclass
+
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from engine.workspace import Workspace
+from tui.view_state import Subject, ViewState
+
+
+@dataclass(frozen=True)
+class View:
+    """What the screen shows at a moment: the session, and the experiment that one looks at."""
+
+    workspace: Workspace
+    state: ViewState
+    selected: int | None
+    subject: Subject | None
+    now: float
+
+
+class Pane(Vertical):
+    """``NUMBER`` is the key that goes to it, ``NAME`` its title."""
+
+    NUMBER = ""
+    NAME = ""
+    _titles: tuple[str, str] | None = None
+
+    def on_mount(self) -> None:
+        self.entitle()
+
+    def entitle(self, about: str = "", note: str = "") -> None:
+        """The title, what it is about, and a note at the frame's lower edge."""
+        if (about, note) == self._titles:
+            return
+        self._titles = (about, note)
+        title = Content.assemble((self.NUMBER, "bold"), f" {self.NAME}", f" · {about}" if about else "")
+        self.border_title = title  # a Content is taken as it is; a str would be read as markup
+        self.border_subtitle = Content(note)
+
+    @property
+    def about(self) -> str:
+        """What the title says besides the name, and the note."""
+        return " · ".join(part for part in self._titles or () if part)
+
+    def show(self, view: View) -> None:
+        """Show this view."""
+        raise NotImplementedError
+
+    @property
+    def body(self) -> Widget:
+        """What takes the keys."""
+        raise NotImplementedError
+
+    def say_instead(self, words: str) -> None:
+        """Show ``words`` in place of the body, or (empty) the body."""
+        place = self.query_one(".instead", Static)
+        if words:
+            place.update(Content(words))
+        if place.display != bool(words):
+            place.display = bool(words)
+            self.body.set_class(bool(words), "-hidden")

@@ -1,0 +1,101 @@
+"""The line at the top: how the session stands, in as many words as there is room for."""
+
+from tui.condition import condition
+from tui.gpu import GpuReading
+from tui.painter import Lines
+from tui.spans import Span, Spans, fit, width
+from tui.text import bpb, change, count, duration
+from tui.view_state import ViewState
+
+GAP = Span("   ")
+BAR = 12
+EIGHTHS = " ▏▎▍▌▋▊▉"
+STRENGTH = ((2.0, "likely real", "good"), (1.0, "marginal", "warn"), (0.0, "noise", "muted"))
+
+
+def bar(fraction: float, cells: int) -> Spans:
+    """A bar in eighths of a cell."""
+    eighths = round(min(1.0, max(0.0, fraction)) * cells * 8)
+    full, rest = divmod(eighths, 8)
+    drawn = "█" * full + (EIGHTHS[rest] if rest else "")
+    return (Span(drawn, "bar"), Span("·" * (cells - len(drawn)), "muted"))
+
+
+def status_spans(state: ViewState, now: float, cells: int, gpu: GpuReading | None = None, name: str = "") -> Spans:
+    """The status line in ``cells`` cells: what matters least is left out first."""
+    stands = condition(state)
+    head: list[Span] = [Span(" ● ", stands.role), Span(stands.word, stands.role)]
+    if state.live_run is not None:
+        head += [GAP, Span("run ", "muted"), Span(str(state.live_run), "strong")]
+    # (importance, spans): 0 is never left out.
+    parts: list[tuple[int, Spans]] = [(0, tuple(head))]
+    if stands.detail:
+        parts.append((1, (Span(stands.detail, stands.role if stands.role != "good" else ""),)))
+    parts += [(2, part) for part in _clock(state, now)]
+    if state.incumbent is not None:
+        best = [Span("best ", "muted"), Span(bpb(state.incumbent.metric), "strong")]
+        parts.append((1, tuple(best)))
+        if state.gain is not None:
+            parts.append((3, (Span(change(state.gain), "good"), Span(" to baseline", "muted"))))
+    if state.confidence is not None:
+        parts.append((4, _confidence(state.confidence)))
+    if gpu is not None:
+        parts.append((5, _gpu(gpu)))
+    if state.ideas:
+        parts.append((6, (Span(count(len(state.ideas), "idea"), ""), Span(" queued", "muted"))))
+    if name:
+        parts.append((7, (Span(name, "muted"),)))
+    while len(parts) > 1 and _width(parts) > cells - 1:
+        parts.remove(max(parts, key=lambda part: (part[0], width(part[1]))))
+    spans: list[Span] = []
+    for _, part in parts:
+        spans += [*([GAP] if spans else []), *part]
+    return fit(tuple(spans), cells)
+
+
+def _width(parts: list[tuple[int, Spans]]) -> int:
+    return sum(width(part) for _, part in parts) + len(GAP.text) * (len(parts) - 1)
+
+
+def _clock(state: ViewState, now: float) -> list[Spans]:
+    if state.started is None or state.ended is not None or not state.alive:
+        return []
+    elapsed = duration(now - state.started.started)
+    progress = state.progress
+    if progress is None or progress.percent is None:
+        return [(Span(elapsed),)]
+    left = (Span(" "), Span(duration(progress.remaining)), Span(" left", "muted")) if progress.remaining else ()
+    return [(Span(elapsed + " "), *bar(progress.percent / 100, BAR), Span(f" {progress.percent:.0f}%"), *left)]
+
+
+def _confidence(value: float) -> Spans:
+    _, word, role = next((row for row in STRENGTH if value >= row[0]), STRENGTH[-1])
+    return (Span("confidence ", "muted"), Span(f"{value:.1f} {word}", role))
+
+
+def _gpu(gpu: GpuReading) -> Spans:
+    heat = f" {gpu.temperature}°C" if gpu.temperature is not None else ""
+    memory = f"{gpu.memory_used:.0f}/{gpu.memory_total:.0f} GB"
+    return (Span("GPU ", "muted"), Span(f"{gpu.utilisation}%"), Span(f" {memory}{heat}", "muted"))
+
+
+class StatusLine(Lines):
+    """Draws again only when what it says has changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spans: Spans = ()
+        self._make: tuple[ViewState, float, GpuReading | None, str] = (ViewState(), 0.0, None, "")
+
+    def show(self, state: ViewState, now: float, gpu: GpuReading | None, name: str) -> None:
+        self._make = (state, now, gpu, name)
+        if self._spans != self._spans_for(self.size.width):
+            self.refresh()
+
+    def _spans_for(self, cells: int) -> Spans:
+        state, now, gpu, name = self._make
+        return status_spans(state, now, cells, gpu, name)
+
+    def compose_lines(self, width: int, height: int) -> list[Spans]:
+        self._spans = self._spans_for(width)
+        return [self._spans]

@@ -1,0 +1,284 @@
+"""Everything that the screen shows, as one immutable value, and the pure functions that make it.
+
+``fold`` takes the engine's events, ``with_ledger`` the ledger. Nothing here reads a file or knows a widget.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from engine.events import (
+    AnyEvent,
+    CommandDone,
+    EngineStarted,
+    EngineStopped,
+    IdeaQueued,
+    IdeaTaken,
+    Judged,
+    Paused,
+    PhaseChanged,
+    Proposed,
+    Recorded,
+    Resumed,
+    RunEnded,
+    RunStarted,
+    Thrashing,
+    Warned,
+)
+from engine.ledger import Experiment, Ledger, Segment
+from tui.progress import Progress
+from tui.text import clean
+
+UNDER_WAY = ("proposed", "committed", "running", "measured", "judged", "recorded")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A short-lived message: a warning of the engine, or its answer to a command. ``role`` as in tui.spans."""
+
+    at: float
+    text: str
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment and what it meant in its time."""
+
+    experiment: Experiment
+    is_baseline: bool = False
+    delta: float | None = None
+    """Its metric minus the incumbent's of its time; None for a baseline and for a run without a metric."""
+    best: float | None = None
+    """The incumbent's metric after it."""
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """What is known of a session."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    rows: tuple[Row, ...] = ()
+    """Every experiment, oldest first."""
+    revision: int = 0
+    """Counts the changes of the ledger, for caches."""
+    engine: EngineStarted | None = None
+    """The last engine that started."""
+    stopped: EngineStopped | None = None
+    """How that engine left, if it said so."""
+    alive: bool = False
+    """Its process exists."""
+    phase: str = ""
+    live_run: int | None = None
+    """The experiment under way, by the number of its folder."""
+    proposal: Proposed | None = None
+    started: RunStarted | None = None
+    ended: RunEnded | None = None
+    verdicts: Mapping[int, Judged] = field(default_factory=dict)
+    paused: Paused | None = None
+    ideas: tuple[IdeaQueued, ...] = ()
+    thrashing: int = 0
+    notice: Notice | None = None
+    progress: Progress | None = None
+    sent: Mapping[str, str] = field(default_factory=dict)
+    """This viewer's commands that the engine has not acknowledged yet: id → kind."""
+
+    @property
+    def segment(self) -> Segment | None:
+        return self.ledger.current
+
+    @property
+    def baseline(self) -> Experiment | None:
+        return self.segment.baseline if self.segment else None
+
+    @property
+    def incumbent(self) -> Experiment | None:
+        return self.segment.incumbent if self.segment else None
+
+    @property
+    def gain(self) -> float | None:
+        """The incumbent's metric minus the baseline's; None before anything beat the baseline."""
+        first, best = self.baseline, self.incumbent
+        if first is None or best is None or first is best or first.metric is None or best.metric is None:
+            return None
+        return best.metric - first.metric
+
+    @property
+    def confidence(self) -> float | None:
+        """The session's, as the last experiment's line says it."""
+        experiments = self.segment.experiments if self.segment else ()
+        return experiments[-1].confidence if experiments else None
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.segment is None or self.segment.config.best_direction != "higher"
+
+    @property
+    def metric_name(self) -> str:
+        return clean(self.segment.config.metric_name) if self.segment else "val_bpb"
+
+    @property
+    def is_pausing(self) -> bool:
+        """A pause is asked for, by anyone, and an experiment is still under way."""
+        return self.live_run is not None and (self.paused is not None or "pause" in self.sent.values())
+
+
+def fold(state: ViewState, events: Iterable[AnyEvent]) -> ViewState:
+    """The state after ``events``."""
+    verdicts = dict(state.verdicts)
+    sent = dict(state.sent)
+    for event in events:
+        if isinstance(event, Judged):
+            verdicts[event.run] = event
+        elif isinstance(event, CommandDone):
+            sent.pop(event.id, None)
+        state = _step(state, event)
+    return replace(state, verdicts=verdicts, sent=sent)
+
+
+def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for each kind of event reads best as a table
+    match event:
+        case EngineStarted():
+            return replace(state, engine=event, stopped=None, phase="starting")
+        case EngineStopped():
+            notice = Notice(event.at, clean(event.reason), "bad") if event.failed else state.notice
+            return replace(_settled(state), stopped=event, phase="", notice=notice)
+        case PhaseChanged(phase=phase, run=run):
+            if phase not in UNDER_WAY:
+                return replace(_settled(state), phase=phase)
+            run = state.live_run if run is None else run
+            base = state if run == state.live_run else _settled(state)
+            return replace(base, phase=phase, live_run=run)
+        case Proposed():
+            return replace(_settled(state), proposal=event, live_run=event.run, phase="proposed")
+        case RunStarted():
+            base = state if event.run == state.live_run else _settled(state)
+            return replace(base, started=event, ended=None, live_run=event.run, phase="running")
+        case RunEnded():
+            return replace(state, ended=event)
+        case Judged():
+            return replace(state, notice=Notice(event.at, _verdict(event), _role(event.status)))
+        case Recorded():
+            return _settled(state)
+        case Paused():
+            return replace(state, paused=event)
+        case Resumed():
+            return replace(state, paused=None)
+        case CommandDone():
+            text = clean(event.problem or event.answer)
+            role = "bad" if event.problem else "good"
+            return replace(state, notice=Notice(event.at, text, role)) if text else state
+        case IdeaQueued():
+            return replace(state, ideas=(*state.ideas, event))
+        case IdeaTaken():
+            problem = clean(event.problem)
+            notice = Notice(event.at, f"Idea put aside: {problem}", "warn") if problem else state.notice
+            return replace(state, ideas=tuple(idea for idea in state.ideas if idea.id != event.id), notice=notice)
+        case Thrashing():
+            text = f"{event.count} experiments in a row without a keep: a different approach is asked for."
+            return replace(state, thrashing=event.count, notice=Notice(event.at, text, "warn"))
+        case Warned():
+            return replace(state, notice=Notice(event.at, clean(event.message), "warn"))
+
+
+def _settled(state: ViewState) -> ViewState:
+    """No experiment is under way."""
+    return replace(state, live_run=None, proposal=None, started=None, ended=None, progress=None)
+
+
+def _verdict(event: Judged) -> str:
+    reason = clean(event.reason)
+    return f"Run {event.run}: {clean(event.status)}" + (f", {reason}" if reason else "")
+
+
+def _role(status: str) -> str:
+    return {"keep": "good", "crash": "bad", "checks_failed": "bad"}.get(status, "")
+
+
+def with_ledger(state: ViewState, ledger: Ledger) -> ViewState:
+    """The state with a newer ledger; a line of it that cannot be read is said."""
+    notice = state.notice
+    if len(ledger.bad_lines) > len(state.ledger.bad_lines):
+        bad = ledger.bad_lines[-1]
+        at = max(state.notice.at if state.notice else 0.0, _last_time(ledger))
+        notice = Notice(at, f"autoresearch.jsonl, line {bad.number}: {clean(bad.problem)}", "warn")
+    return replace(state, ledger=ledger, rows=_rows(ledger), revision=state.revision + 1, notice=notice)
+
+
+def _last_time(ledger: Ledger) -> float:
+    return max((each.timestamp for each in ledger.experiments), default=0.0)
+
+
+def _rows(ledger: Ledger) -> tuple[Row, ...]:
+    rows: list[Row] = []
+    for segment in ledger.segments:
+        best: float | None = None
+        baseline = segment.baseline
+        for experiment in segment.experiments:
+            metric = None if experiment.crashed else experiment.metric
+            delta = None if metric is None or best is None else metric - best
+            if experiment.kept and metric is not None:
+                best = metric
+            rows.append(Row(experiment, experiment is baseline, delta, best))
+    return tuple(rows)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The experiment that the log, the notes and the diff are about."""
+
+    run: int
+    folder: int
+    is_live: bool = False
+    row: Row | None = None
+    proposal: Proposed | None = None
+    verdict: Judged | None = None
+    notes: tuple[str, ...] = ()
+    """What people wrote on it."""
+
+    @property
+    def experiment(self) -> Experiment | None:
+        return self.row.experiment if self.row else None
+
+    @property
+    def name(self) -> str:
+        """For a pane's title: run 7 · keep."""
+        status = "live" if self.is_live else clean(self.row.experiment.status) if self.row else ""
+        if self.experiment and self.experiment.skipped:
+            status = "skipped"
+        return f"run {self.run} · {status}" if status else f"run {self.run}"
+
+
+def subject(state: ViewState, selected: int | None) -> Subject | None:
+    """The selected experiment; with none selected the one under way, and between two the last one."""
+    if selected is None and state.live_run is not None:
+        return _live(state, state.live_run)
+    if selected is None:
+        return _recorded(state, state.rows[-1]) if state.rows else None
+    row = next((each for each in reversed(state.rows) if each.experiment.run == selected), None)
+    if row is not None:
+        return _recorded(state, row)
+    return subject(state, None)
+
+
+def _live(state: ViewState, run: int) -> Subject:
+    return Subject(run, run, is_live=True, proposal=state.proposal, verdict=state.verdicts.get(run))
+
+
+def _recorded(state: ViewState, row: Row) -> Subject:
+    run, folder = row.experiment.run, row.experiment.folder_number
+    notes = tuple(note.text for note in state.ledger.notes if note.run == run)
+    return Subject(run, folder, row=row, verdict=state.verdicts.get(folder), notes=notes)
+
+
+def beside(state: ViewState, selected: int | None, step: int) -> int | None:
+    """The run to select when one steps from ``selected`` to a later (+1) or an earlier (−1) one; None is live."""
+    runs = [row.experiment.run for row in state.rows]
+    if not runs:
+        return None
+    if selected not in runs:
+        if step > 0:
+            return None
+        return runs[-1] if state.live_run is not None or len(runs) == 1 else runs[-2]
+    following = dict(pairwise(runs)) if step > 0 else {later: earlier for earlier, later in pairwise(runs)}
+    return following.get(selected, None if step > 0 else selected)
