@@ -5,7 +5,7 @@ remember (paused or not, which commands are done, which ideas wait).
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -163,13 +163,18 @@ _decoder = msgspec.json.Decoder(AnyEvent)
 class EventLog:
     """The engine's side: it alone writes events."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, listener: Callable[[Event], None] | None = None) -> None:
+        """``listener`` is called with every event once it is on disk."""
         path = workspace.events
         self._file = JsonLinesFile(path, workspace.lock_of(path), workspace.torn)
+        self._listener = listener
 
     def emit(self, event: Event) -> None:
         """Append an event, stamped with the time."""
-        self._file.append(msgspec.json.encode(msgspec.structs.replace(event, at=round(time.time(), 3))))
+        stamped = msgspec.structs.replace(event, at=round(time.time(), 3))
+        self._file.append(msgspec.json.encode(stamped))
+        if self._listener is not None:
+            self._listener(stamped)
 
 
 class EventFollower:

@@ -238,5 +238,12 @@ OPTIONAL_KEYS = frozenset({"branch", "id", "source", "seconds", "result", "folde
 def _encode(line: Config | Experiment) -> bytes:
     record: dict[str, Any] = msgspec.to_builtins(line)
     return msgspec.json.encode(
-        {key: value for key, value in record.items() if key not in OPTIONAL_KEYS or value not in (None, "")}
+        {key: _whole(value) for key, value in record.items() if key not in OPTIONAL_KEYS or value not in (None, "")}
     )
+
+
+def _whole(value: Any) -> Any:
+    """Whole numbers are written without a fraction, also inside ``metrics`` and notes."""
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -25,6 +25,7 @@ REVERT_TRAILER = "Reverts-Experiment"
 FALLBACK_IDENTITY = ("autoresearch", "autoresearch@localhost")
 """Who commits on a machine where git was never told."""
 
+NO_COMMIT = "0" * 40
 REGULAR, EXECUTABLE = "100644", "100755"
 
 
@@ -108,10 +109,9 @@ class Repository:
         The work tree and the person's index get the same content afterwards, in an order that a crash at
         any point leaves to be finished by ``settle``. Raises WorkFailed if the branch is no longer at ``parent``.
         """
-        blobs = {path: self._write_blob(content) for path, content in files.items()}
-        tree = self._tree(parent, {path: (self._mode(parent, path), blob) for path, blob in blobs.items()})
-        sha = self._commit_tree(tree, message, parent)
-        self._move_branch(sha, parent)
+        sha = self._commit_object(files, message, parent)
+        subject = message.split("\n", 1)[0]
+        self._run("update-ref", "-m", subject, f"refs/heads/{self.branch()}", sha, parent or NO_COMMIT)
         self.settle(*files)
         return sha
 
@@ -132,11 +132,14 @@ class Repository:
         for entry in entries:
             self._run("update-index", "--add", "--cacheinfo", entry)
 
-    def switch_to_new(self, branch: str) -> None:
-        """Begin a branch at HEAD and be on it; index and work tree stay as they are."""
-        if (head := self.head()) is not None:
-            self._run("update-ref", f"refs/heads/{branch}", head, "0" * 40)
-        self._run("symbolic-ref", "-m", "autoresearch: begin the session", "HEAD", f"refs/heads/{branch}")
+    def begin_branch(self, branch: str, files: Mapping[str, bytes], message: str) -> str:
+        """Begin a branch at HEAD with a commit of these files, and be on it; nothing else changes."""
+        parent = self.head()
+        sha = self._commit_object(files, message, parent)
+        self._run("update-ref", "-m", message, f"refs/heads/{branch}", sha, NO_COMMIT)
+        self._run("symbolic-ref", "-m", message, "HEAD", f"refs/heads/{branch}")
+        self.settle(*files)
+        return sha
 
     def _tree(self, parent: str | None, changes: Mapping[str, tuple[str, str]]) -> str:
         """A tree: ``parent``'s with these (mode, blob) entries, through an index of its own."""
@@ -149,14 +152,11 @@ class Repository:
                 self._run("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=env)
             return self._run("write-tree", env=env)
 
-    def _commit_tree(self, tree: str, message: str, parent: str | None) -> str:
+    def _commit_object(self, files: Mapping[str, bytes], message: str, parent: str | None) -> str:
+        blobs = {path: self._write_blob(content) for path, content in files.items()}
+        tree = self._tree(parent, {path: (self._mode(parent, path), blob) for path, blob in blobs.items()})
         arguments = ["commit-tree", tree, "-m", message, *(["-p", parent] if parent else [])]
         return self._run(*arguments, env=self._identity())
-
-    def _move_branch(self, sha: str, expected: str | None) -> None:
-        branch = self.branch()
-        subject = self._run("log", "-1", "--format=%s", sha)
-        self._run("update-ref", "-m", subject, f"refs/heads/{branch}", sha, expected or "0" * 40)
 
     def _identity(self) -> dict[str, str]:
         if self._succeeds("var", "GIT_COMMITTER_IDENT") and self._succeeds("var", "GIT_AUTHOR_IDENT"):

@@ -1,0 +1,125 @@
+"""What the person wants of the loop: taken from commands, acknowledged by events, remembered by them too.
+
+Everything here can be told again from events.jsonl, so a restart knows it: whether the loop is paused,
+which ideas wait, and up to where commands.jsonl was read.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from engine import commands, events
+from engine.commands import AnyCommand, CommandFollower, Received
+from engine.events import AnyEvent, Event, EventLog
+from engine.ledger import LedgerFile
+from engine.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Idea:
+    """What a person queued as a next experiment."""
+
+    id: str
+    text: str
+
+
+class Control:
+    """The person's wishes as they stand. ``poll`` reads new ones; it blocks and runs in a thread."""
+
+    def __init__(self, workspace: Workspace, log: EventLog, past: Iterable[AnyEvent]) -> None:
+        self.paused = False
+        self.stopping = False
+        """No further experiment."""
+        self.stopping_now = False
+        """And the current one is to end."""
+        self.ideas: deque[Idea] = deque()
+        self.current_run: int | None = None
+        """The experiment that a skip can mean."""
+        self.skipped_run: int | None = None
+        self._workspace = workspace
+        self._log = log
+        offset = 0
+        for event in past:
+            offset = event.offset if isinstance(event, events.CommandDone) else offset
+            self._remember(event)
+        self._follower = CommandFollower(workspace, offset)
+        self._is_first_poll = True
+
+    @property
+    def must_end_run(self) -> bool:
+        """Whether the running experiment is to be ended."""
+        return self.stopping_now or (self.current_run is not None and self.skipped_run == self.current_run)
+
+    def poll(self) -> None:
+        """Take the commands that came since the last time."""
+        for received in self._follower.poll():
+            self._take(received)
+        self._is_first_poll = False
+
+    def pause(self, reason: str) -> None:
+        """The loop itself cannot go on until a person has looked."""
+        self._tell(events.Paused(reason=reason))
+
+    def take_idea(self) -> Idea | None:
+        """The next idea in the queue; it stays there until ``idea_taken`` says what became of it."""
+        return self.ideas[0] if self.ideas else None
+
+    def idea_taken(self, idea: Idea, run: int | None = None, problem: str = "") -> None:
+        self._tell(events.IdeaTaken(id=idea.id, run=run, problem=problem))
+
+    def _tell(self, event: Event) -> None:
+        self._log.emit(event)
+        self._remember(event)
+
+    def _remember(self, event: Event) -> None:
+        match event:
+            case events.Paused():
+                self.paused = True
+            case events.Resumed():
+                self.paused = False
+            case events.IdeaQueued(id=identity, text=text):
+                self.ideas.append(Idea(identity, text))
+            case events.IdeaTaken(id=identity):
+                self.ideas = deque(idea for idea in self.ideas if idea.id != identity)
+
+    def _take(self, received: Received) -> None:
+        command = received.command
+        if command is None:
+            done = events.CommandDone(id="", command="", offset=received.offset, problem=received.problem)
+        else:
+            answer, problem = self._obey(command)
+            kind = str(command.__struct_config__.tag)
+            done = events.CommandDone(
+                id=command.id, command=kind, offset=received.offset, answer=answer, problem=problem
+            )
+        self._tell(done)
+
+    def _obey(self, command: AnyCommand) -> tuple[str, str]:
+        """Do what is asked; returns (answer, problem), one of them empty."""
+        match command:
+            case commands.Pause():
+                if not self.paused:
+                    self._tell(events.Paused())
+                return ("pausing after this experiment" if self.current_run else "paused"), ""
+            case commands.Resume():
+                if self.paused:
+                    self._tell(events.Resumed())
+                return "going on", ""
+            case commands.Skip(run=run):
+                if run != self.current_run:
+                    return "", f"run {run} is not running"
+                self.skipped_run = run
+                return f"skipping run {run}", ""
+            case commands.Stop(now=now):
+                if self._is_first_poll:
+                    return "", "asked of an engine that was gone already"
+                self.stopping, self.stopping_now = True, self.stopping_now or now
+                return ("stopping now" if now else "stopping after this experiment"), ""
+            case commands.Message():
+                return "", "the search can't read prose; queue an idea as KNOB=value instead"
+            case commands.Enqueue(text=text):
+                self._tell(events.IdeaQueued(id=command.id, text=text))
+                return "queued", ""
+            case commands.Annotate(run=run, text=text):
+                LedgerFile(self._workspace).add_note(run, text)
+                return f"noted on run {run}", ""

@@ -1,0 +1,61 @@
+"""What happened so far in this session, with the train.py of every run: read from disk, never remembered."""
+
+from dataclasses import dataclass
+
+from engine import ledger
+from engine.ledger import Config, Experiment, Segment
+from engine.proposers import Result
+from engine.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class History:
+    """The current segment."""
+
+    workspace: Workspace
+    segment: Segment
+    next_run: int
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> "History":
+        book = ledger.read(workspace.ledger)
+        return cls(workspace, book.current or Segment(0, Config()), book.next_run)
+
+    @property
+    def incumbent(self) -> Experiment | None:
+        return self.segment.incumbent
+
+    @property
+    def since_baseline(self) -> int:
+        """How many experiments there were after the baseline."""
+        baseline = self.segment.baseline
+        if baseline is None:
+            return 0
+        return len(self.segment.experiments) - 1 - self.segment.experiments.index(baseline)
+
+    @property
+    def failed_baselines(self) -> int:
+        """How often the baseline was tried without getting one."""
+        return len(self.segment.experiments) if self.segment.baseline is None else 0
+
+    @property
+    def without_keep(self) -> int:
+        """Experiments in a row, up to now, that were not kept; skipped ones don't count."""
+        count = 0
+        for experiment in reversed(self.segment.experiments):
+            if experiment.kept:
+                break
+            count += not experiment.skipped
+        return count
+
+    def train_of(self, experiment: Experiment) -> str | None:
+        """train.py as it ran in an experiment, if its folder is still there."""
+        try:
+            return self.workspace.run_folder(experiment.folder_number).train.read_text("utf-8")
+        except (FileNotFoundError, UnicodeDecodeError):
+            return None
+
+    def results(self) -> list[Result]:
+        """Every experiment whose train.py is known, in order."""
+        sources = ((each, self.train_of(each)) for each in self.segment.experiments)
+        return [Result(experiment, train) for experiment, train in sources if train is not None]

@@ -1,0 +1,93 @@
+"""Being the engine: in the foreground, or started as a detached process that outlives the terminal."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from engine import preflight
+from engine.errors import WorkFailed
+from engine.events import Event
+from engine.loop import Loop
+from engine.presence import engine_of, holding
+from engine.workspace import Workspace
+
+START_SECONDS = 30
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run_engine(
+    workspace: Workspace,
+    *,
+    experiments: int | None = None,
+    waits_on_trouble: bool = True,
+    listener: Callable[[Event], None] | None = None,
+) -> str:
+    """Be the workspace's engine until the session is over; returns why it ended, in words.
+
+    A first SIGINT or SIGTERM ends the running experiment in an orderly way and raises KeyboardInterrupt
+    afterwards. Raises UnusableWorkspace or WorkFailed with the sentence for the person.
+    """
+    settings, repository = preflight.inspect(workspace)
+    with holding(workspace):
+        loop = Loop(
+            workspace=workspace,
+            settings=settings,
+            repository=repository,
+            experiments=experiments,
+            waits_on_trouble=waits_on_trouble,
+            listener=listener,
+        )
+        return asyncio.run(_until_signalled(loop))
+
+
+async def _until_signalled(loop: Loop) -> str:
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        loop.stop(now=True)
+
+    for number in ENDING_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, interrupt)
+    reason = await loop.run()
+    if interrupted:
+        raise KeyboardInterrupt
+    return reason
+
+
+def start_detached(workspace: Workspace, *, experiments: int | None = None) -> None:
+    """Start an engine in a session of its own, unless one runs already; returns once it holds the workspace.
+
+    Raises UnusableWorkspace before anything is started, WorkFailed if the engine does not come up.
+    """
+    if engine_of(workspace) is not None:
+        return
+    preflight.inspect(workspace)
+    workspace.state.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "engine", str(workspace.root)]
+    if experiments is not None:
+        command += ["--experiments", str(experiments)]
+    with workspace.engine_log.open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while engine_of(workspace) is None:
+        if process.poll() is not None:
+            if process.returncode == 0:
+                return  # it had nothing left to do
+            raise WorkFailed(f"the engine did not start; {workspace.engine_log} says why.")
+        if time.monotonic() > deadline:
+            raise WorkFailed(f"the engine did not come up within {START_SECONDS} s; see {workspace.engine_log}.")
+        time.sleep(0.05)

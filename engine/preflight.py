@@ -1,0 +1,78 @@
+"""What must hold before an engine starts: looked at, nothing changed, the first thing that is wrong in one sentence."""
+
+import ast
+import subprocess
+
+from engine import journal, settings
+from engine.errors import UnusableWorkspace
+from engine.repository import Repository
+from engine.runner import python_command
+from engine.settings import Settings
+from engine.workspace import BENCHMARK, PREPARE, TRAIN, Workspace
+
+BRANCHES = "autoresearch/"
+CHECK = "--check"
+CHECK_TIMEOUT = 120
+
+
+def inspect(workspace: Workspace) -> tuple[Settings, Repository]:
+    """The workspace's settings and repository, if a session can run here. Raises UnusableWorkspace."""
+    if not workspace.root.is_dir():
+        raise UnusableWorkspace(f"there is no directory {workspace.root}.")
+    repository = Repository(workspace.root, workspace.state)
+    branch = repository.branch()
+    _require_train(workspace, repository)
+    for name in (PREPARE, BENCHMARK):
+        if not (workspace.root / name).exists():
+            raise UnusableWorkspace(
+                f"{name} is missing in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` copies it."
+            )
+    if not branch.startswith(BRANCHES):
+        raise UnusableWorkspace(
+            f"the branch {branch} is checked out in {workspace.root}, and a session has one of its own: `git switch` "
+            f"to an {BRANCHES}… branch, or begin one with `autoresearch-tui init {workspace.root} --tag T`."
+        )
+    chosen = settings.load(workspace)
+    _require_data(workspace, chosen)
+    return chosen, repository
+
+
+def _require_train(workspace: Workspace, repository: Repository) -> None:
+    if not workspace.train.is_file():
+        raise UnusableWorkspace(
+            f"{TRAIN} is missing in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` copies it."
+        )
+    if repository.head() is None or repository.read("HEAD", TRAIN) is None:
+        raise UnusableWorkspace(f"{TRAIN} is not committed in {workspace.root}: commit it first.")
+    if journal.load(workspace) is not None:
+        return  # an experiment was cut off: what it left in the work tree is the engine's to mend
+    try:
+        ast.parse(workspace.train.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise UnusableWorkspace(f"{TRAIN} is not valid Python: {error}.") from None
+
+
+def _require_data(workspace: Workspace, chosen: Settings) -> None:
+    if said := _what_data_lacks(workspace, chosen):
+        raise UnusableWorkspace(said)
+
+
+def has_data(workspace: Workspace) -> bool:
+    """Whether data and tokenizer are there."""
+    return not _what_data_lacks(workspace, settings.load(workspace))
+
+
+def _what_data_lacks(workspace: Workspace, chosen: Settings) -> str:
+    """Ask prepare.py, where it can be asked: other people's may not know the question."""
+    if CHECK not in workspace.prepare.read_text("utf-8", "replace"):
+        return ""
+    command = [*python_command(chosen.run).split(), PREPARE, CHECK]
+    try:
+        answer = subprocess.run(
+            command, cwd=workspace.root, capture_output=True, text=True, timeout=CHECK_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"prepare.py could not be asked for the data: {error}."
+    if answer.returncode == 0:
+        return ""
+    return (answer.stderr.strip().splitlines() or ["prepare.py --check failed and said nothing."])[-1]
