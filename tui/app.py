@@ -120,8 +120,8 @@ class Viewer(App[None], inherit_bindings=False):
     def state(self) -> ViewState:
         return self.session.state
 
-    def on_mount(self) -> None:
-        self.call_after_refresh(self.poll)
+    def on_ready(self) -> None:
+        self.poll()
         self.set_interval(POLL_SECONDS, self.poll)
 
     def poll(self) -> None:

@@ -33,7 +33,7 @@ def condition(state: ViewState) -> Condition:
             reason = clean(state.stopped.reason)
             return Condition("failed", "bad", reason) if state.stopped.failed else Condition("stopped", "warn", reason)
         if state.engine is not None:
-            return Condition("engine gone", "bad", "it ended without a word: see .autoresearch/engine.log")
+            return Condition("engine gone", "bad", "its process ended: see .autoresearch/engine.log")
         return Condition("no engine", "warn", "nothing runs here yet")
     if state.paused is not None and state.live_run is None:
         return Condition("paused", "warn", clean(state.paused.reason) or "p goes on")

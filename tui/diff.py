@@ -33,7 +33,13 @@ def compare(before: Path, after: Path, name: str = "train.py") -> list[str] | No
 
 
 def _lines(text: bytes) -> list[str]:
-    return clean_lines(text.decode("utf-8", "replace").rstrip("\n")) if text.strip() else []
+    lines = clean_lines(text.decode("utf-8", "replace").rstrip("\n")) if text.strip() else []
+    return [line for line in lines if not _is_header(line)]
+
+
+def _is_header(line: str) -> bool:
+    """The lines that only say that it is train.py, which it always is."""
+    return line.startswith(("diff --git ", "index ", "--- a/train.py", "+++ b/train.py"))
 
 
 def changed_knobs(patch: list[str]) -> list[tuple[str, str, str]]:

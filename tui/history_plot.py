@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise, zip_longest
 from statistics import median
 
 import plotext
@@ -17,6 +18,10 @@ from tui.spans import Span, Spans
 MIN_WIDTH, MIN_HEIGHT = 24, 4
 CLIP_AT = 6.0
 """Values further from the median than this many times the middle half's width are drawn at the edge."""
+
+
+STEPS = (1, 1.25, 2, 2.5, 4, 5)
+"""What a row of the plot may stand for, times a power of ten."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,8 @@ class Look:
     above: str = "▲"
     below: str = "▼"
     selected: str = "◆"
-    best: str = "braille"
-    """plotext's marker for the line of the running best."""
+    boxes: bool = True
+    """The line of the running best is drawn with box characters, which every font has."""
 
 
 ROLES = {
@@ -50,7 +55,7 @@ ROLES = {
     "now": ("strong", 15),
 }
 """A mark's role, and the colour by which plotext's output says it."""
-_role_of = {str(code): role for role, code in ROLES.values()}
+_kind_of = {str(code): kind for kind, (_, code) in ROLES.items()}
 _colour = re.compile(r"\x1b\[([\d;]*)m")
 
 
@@ -80,8 +85,42 @@ def window(points: Sequence[Point], *, lower_is_better: bool = True) -> Window |
         else:
             low = min(value for value in values if value >= middle - CLIP_AT * spread)
             low = min([low, *matters]) if matters and min(matters) >= middle - 4 * CLIP_AT * spread else low
-    room = max((high - low) * 0.08, abs(high) * 5e-4, 1e-6)
-    return Window(low - room, high + room)
+    if high - low < max(abs(high) * 1e-6, 1e-9):  # one value: give it something to stand in the middle of
+        room = max(abs(high) * 1e-3, 1e-6)
+        return Window(low - room, high + room)
+    return Window(low, high)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Which value each row of the plot stands for: round numbers, evenly spaced, so that no label lies."""
+
+    bottom: float
+    step: float
+    rows: int
+
+    @property
+    def top(self) -> float:
+        return self.bottom + (self.rows - 1) * self.step
+
+    def ticks(self, every: int, through: float) -> list[float]:
+        """The value of every so manieth row; the row that ``through`` is in is one of them."""
+        row = round((through - self.bottom) / self.step)
+        return [self.bottom + at * self.step for at in range(row % every, self.rows, every)]
+
+
+def scale(shown: Window, rows: int, *, below: bool, above: bool) -> Scale:
+    """A scale of ``rows`` rows for a window; ``below`` and ``above`` keep a row free for what is outside of it."""
+    room = max(1, rows - 1 - below - above)
+    power = math.floor(math.log10((shown.high - shown.low) / room))
+    for exponent in range(power, power + 3):
+        for factor in STEPS:
+            step = factor * 10.0**exponent
+            low, high = math.floor(shown.low / step + 1e-6), math.ceil(shown.high / step - 1e-6)
+            if high - low <= room:
+                first = low - below - (room - (high - low)) // 2
+                return Scale(first * step, step, rows)
+    raise AssertionError("a step of a hundred times the range always fits")
 
 
 def draw(
@@ -116,20 +155,24 @@ def draw(
     figure.axes(False, side="right", axis="y")
 
     first, last = points[0].run, points[-1].run
-    left, right = (first - 0.5, last + 0.5) if last > first else (first - 1, last + 1)
-    steps = _best_line(points, right, shown, lower_is_better)
-    if len(steps) > 1:
-        _mark(steps, "best", look.best, lines=True)
+    left, right = (
+        (first - 0.5, last + max(0.5, 2.5 * (last - first) / width)) if last > first else (first - 1, last + 1)
+    )
+    is_above = any(_is_finite(each.value) and (each.value or 0) > shown.high for each in points)
+    is_below = any(not _is_finite(each.value) or (each.value or 0) < shown.low for each in points)
+    axis = scale(shown, height - 2, below=is_below, above=is_above)
+    steps = _best_line(points, right, shown)
+    for begin, end in pairwise(steps):
+        _stroke(begin, end, look)
     groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
     chosen: tuple[float, float, str] | None = None
-    edge = (shown.high - shown.low) / (2 * height)
     for point in points:
         if point.value is None or not math.isfinite(point.value):
-            at, glyph, kind = shown.low + edge, look.crash, "crash"
+            at, glyph, kind = axis.bottom, look.crash, "crash"
         elif point.value > shown.high:
-            at, glyph, kind = shown.high - edge, look.above, "crash" if point.kind == "crash" else "discard"
+            at, glyph, kind = axis.top, look.above, "crash" if point.kind == "crash" else "discard"
         elif point.value < shown.low:
-            at, glyph, kind = shown.low + edge, look.below, "discard"
+            at, glyph, kind = axis.bottom, look.below, "discard"
         else:
             kind = point.kind if point.kind in ("keep", "crash") else "discard"
             at, glyph = point.value, {"keep": look.keep, "crash": look.crash}.get(kind, look.discard)
@@ -146,21 +189,30 @@ def draw(
     figure.ruler("x", "lower").lim(left, right)
     ticks = _whole_ticks(first, last, max(2, width // 12))
     figure.ruler("x", "lower").ticks([float(tick) for tick in ticks], [str(tick) for tick in ticks])
-    figure.ruler("y", "left").lim(shown.low, shown.high)
-    values = _ticks(shown.low, shown.high, max(3, min(8, height // 3)))
+    figure.ruler("y", "left").lim(axis.bottom, axis.top)
+    values = axis.ticks(2 if axis.rows < 16 else 3, through=steps[-1][1] if steps else shown.low)
     figure.ruler("y", "left").ticks(values, _labels(values))
-    return _lines(figure.build().string(), height)
+    return _lines(figure.build().string(), height, corner="┐" if lower_is_better else "┘")
 
 
-def _mark(places: Sequence[tuple[float, float]], kind: str, glyph: str, *, lines: bool = False) -> None:
+def _mark(places: Sequence[tuple[float, float]], kind: str, glyph: str) -> None:
     marker = plotext.marker(glyph, pixel=plotext.pixel(foreground=ROLES[kind][1]))
-    signal = plotext.figure.signal([x for x, _ in places], [y for _, y in places], marker=marker)
-    plotext.figure.draw(signal.lines(True) if lines else signal)
+    plotext.figure.draw(plotext.figure.signal([x for x, _ in places], [y for _, y in places], marker=marker))
 
 
-def _best_line(
-    points: Sequence[Point], right: float, shown: Window, lower_is_better: bool
-) -> list[tuple[float, float]]:
+def _stroke(begin: tuple[float, float], end: tuple[float, float], look: Look) -> None:
+    """A level or an upright piece of the running best."""
+    upright = begin[0] == end[0]
+    pixel = plotext.pixel(foreground=ROLES["best"][1])
+    if look.boxes:
+        marker = plotext.line(int(upright), pixel=pixel)
+    else:
+        marker = plotext.marker("|" if upright else "-", pixel=pixel)
+    signal = plotext.figure.signal([begin[0], end[0]], [begin[1], end[1]], marker=marker)
+    plotext.figure.draw(signal.lines(True))
+
+
+def _best_line(points: Sequence[Point], right: float, shown: Window) -> list[tuple[float, float]]:
     """The running best as a staircase, inside the window."""
     steps: list[tuple[float, float]] = []
     best: float | None = None
@@ -197,48 +249,39 @@ def _thinned(points: Sequence[Point], most: int, selected: int | None, lower_is_
     return sorted([*thinned, *ends], key=lambda each: each.run)
 
 
-def _lines(text: str, height: int) -> list[Spans]:
-    """plotext's output as spans: a colour that stands for a role becomes that role, the frame is muted."""
+def _lines(text: str, height: int, corner: str) -> list[Spans]:
+    """plotext's output as spans: a colour that stands for a role becomes that role, the frame is muted.
+
+    plotext joins the level and the upright piece of a step to a cross; a step has a corner there.
+    """
     lines: list[Spans] = []
     for row in text.split("\n")[:height]:
         spans: list[Span] = []
+        pieces = _colour.split(row)  # text, colour, text, colour, …, text
         role = "muted"
-        at = 0
-        for code in _colour.finditer(row):
-            if code.start() > at:
-                spans.append(Span(row[at : code.start()], role))
-            role = _role_of.get(code.group(1).rpartition(";")[2], "muted")
-            at = code.end()
-        if at < len(row):
-            spans.append(Span(row[at:], role))
+        for piece, colour in zip_longest(pieces[::2], pieces[1::2]):
+            if piece:
+                spans.append(Span(piece.replace("┼", corner) if role == "best" else piece, _span_role(role)))
+            role = _kind_of.get((colour or "").rpartition(";")[2], "muted")
         lines.append(tuple(spans))
     return lines
 
 
-def _ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers within the range: about ``most`` of them, at least two."""
-    for wanted in range(most, 4 * most):
-        raw = (high - low) / wanted
-        power = 10 ** math.floor(math.log10(raw))
-        step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw * 0.999)
-        begin = math.ceil(low / step)
-        ticks = [(begin + index) * step for index in range(math.floor(high / step) - begin + 1)]
-        if len(ticks) >= 2:
-            return ticks
-    return [low, high]
+def _span_role(kind: str) -> str:
+    return ROLES[kind][0] if kind in ROLES else kind
 
 
 def _labels(values: Sequence[float]) -> list[str]:
-    step = abs(values[1] - values[0]) if len(values) > 1 else abs(values[0]) or 1.0
-    decimals = max(0, min(6, math.ceil(-math.log10(step) - 1e-9) + (0 if _is_round(step) else 1)))
-    labels = [f"{value:.{decimals}f}" if abs(value) < 1e5 else f"{value:.2g}" for value in values]
+    """The values with as many decimals as it takes to tell them exactly, within reason."""
+    largest = max(abs(value) for value in values)
+    if largest >= 1e5:
+        labels = [f"{value:.3g}" for value in values]
+    else:
+        exact = (digits for digits in range(7) if all(abs(round(value, digits) - value) < 1e-9 for value in values))
+        decimals = next(exact, 6)
+        labels = [f"{value:.{decimals}f}" for value in values]
     longest = max(len(label) for label in labels)
     return [label.rjust(max(longest, 6)) for label in labels]
-
-
-def _is_round(step: float) -> bool:
-    power = 10 ** math.floor(math.log10(step) + 1e-9)
-    return bool(abs(step / power - round(step / power)) < 1e-6)
 
 
 def _whole_ticks(first: int, last: int, most: int) -> list[int]:

@@ -49,9 +49,11 @@ def fit(spans: Spans, cells: int) -> Spans:
 
 def column(text: str, cells: int, *, right: bool = False) -> str:
     """``text`` in exactly ``cells`` cells, shortened with … or filled with spaces."""
+    if cells <= 0:
+        return ""
     size = cell_len(text)
     if size > cells:
-        return set_cell_size(text, cells - 1) + "…" if cells > 0 else ""
+        return set_cell_size(text, cells - 1) + "…"
     return " " * (cells - size) + text if right else text + " " * (cells - size)
 
 

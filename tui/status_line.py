@@ -31,20 +31,20 @@ def status_spans(state: ViewState, now: float, cells: int, gpu: GpuReading | Non
     parts: list[tuple[int, Spans]] = [(0, tuple(head))]
     if stands.detail:
         parts.append((1, (Span(stands.detail, stands.role if stands.role != "good" else ""),)))
-    parts += [(2, part) for part in _clock(state, now)]
+    parts += [(3, part) for part in _clock(state, now)]
     if state.incumbent is not None:
         best = [Span("best ", "muted"), Span(bpb(state.incumbent.metric), "strong")]
-        parts.append((1, tuple(best)))
+        parts.append((2, tuple(best)))
         if state.gain is not None:
-            parts.append((3, (Span(change(state.gain), "good"), Span(" to baseline", "muted"))))
+            parts.append((4, (Span("gain ", "muted"), Span(change(state.gain), "good"))))
     if state.confidence is not None:
-        parts.append((4, _confidence(state.confidence)))
+        parts.append((5, _confidence(state.confidence)))
     if gpu is not None:
-        parts.append((5, _gpu(gpu)))
+        parts.append((6, _gpu(gpu)))
     if state.ideas:
-        parts.append((6, (Span(count(len(state.ideas), "idea"), ""), Span(" queued", "muted"))))
+        parts.append((7, (Span(count(len(state.ideas), "idea"), ""), Span(" queued", "muted"))))
     if name:
-        parts.append((7, (Span(name, "muted"),)))
+        parts.append((8, (Span(name, "muted"),)))
     while len(parts) > 1 and _width(parts) > cells - 1:
         parts.remove(max(parts, key=lambda part: (part[0], width(part[1]))))
     spans: list[Span] = []

@@ -230,6 +230,9 @@ class Subject:
     run: int
     folder: int
     is_live: bool = False
+    """It is under way, or was when its engine went away."""
+    is_cut_off: bool = False
+    """Its engine went away."""
     row: Row | None = None
     proposal: Proposed | None = None
     verdict: Judged | None = None
@@ -243,7 +246,15 @@ class Subject:
     @property
     def name(self) -> str:
         """For a pane's title: run 7 · keep."""
-        status = "live" if self.is_live else clean(self.row.experiment.status) if self.row else ""
+        status = (
+            "cut off"
+            if self.is_cut_off
+            else "live"
+            if self.is_live
+            else clean(self.row.experiment.status)
+            if self.row
+            else ""
+        )
         if self.experiment and self.experiment.skipped:
             status = "skipped"
         return f"run {self.run} · {status}" if status else f"run {self.run}"
@@ -262,7 +273,8 @@ def subject(state: ViewState, selected: int | None) -> Subject | None:
 
 
 def _live(state: ViewState, run: int) -> Subject:
-    return Subject(run, run, is_live=True, proposal=state.proposal, verdict=state.verdicts.get(run))
+    cut_off = not state.alive
+    return Subject(run, run, is_live=True, is_cut_off=cut_off, proposal=state.proposal, verdict=state.verdicts.get(run))
 
 
 def _recorded(state: ViewState, row: Row) -> Subject:

@@ -55,7 +55,7 @@ class LogPane(Pane):
     def show(self, view: View) -> None:
         subject = view.subject
         line = self.query_one(ProgressLine)
-        progress = view.state.progress if subject and subject.is_live else None
+        progress = view.state.progress if subject and subject.is_live and not subject.is_cut_off else None
         if line.progress != progress:
             line.progress = progress
             line.display = progress is not None

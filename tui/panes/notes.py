@@ -69,7 +69,7 @@ def _verdict(subject: Subject, width: int) -> list[Spans]:
         if subject.row and subject.row.is_baseline:
             spans.append(Span("  the baseline", "muted"))
         elif subject.row and subject.row.delta is not None:
-            spans.append(Span(f"  {change(subject.row.delta)} to the incumbent then", "muted"))
+            spans.append(Span(f"  {change(subject.row.delta)} to its incumbent", "muted"))
     lines = wrap(tuple(spans), width)
     if subject.verdict and clean(subject.verdict.reason):
         lines += wrap((Span(clean(subject.verdict.reason), "muted"),), width)

@@ -14,11 +14,21 @@ from tui.text import bpb, change, clean, count, duration, memory
 from tui.view_state import Row, ViewState
 
 MARKS = {"keep": ("●", "good"), "discard": ("○", "muted"), "crash": ("×", "bad"), "checks_failed": ("!", "bad")}
-HEADER = (Span(" run  status        val_bpb         Δ    memory     time  description", "muted"),)
+STATUS, METRIC, DELTA, MEMORY, TIME = 9, 8, 9, 9, 9
+"""The widths of the columns between the run's number and its description."""
+WIDE = 96
+"""Cells from which on there is a column for the memory."""
 
 
-def row_spans(row: Row, *, is_best: bool) -> Spans:
-    """One experiment's line; the columns are those of HEADER."""
+def header_spans(metric: str, *, wide: bool = True) -> Spans:
+    """The names of the columns."""
+    columns = ((metric, METRIC), ("Δ", DELTA), ("memory", MEMORY if wide else 0), ("time", TIME))
+    names = "".join(column(name, cells, right=True) for name, cells in columns)
+    return (Span(f" run    {column('status', STATUS)}{names}  description", "muted"),)
+
+
+def row_spans(row: Row, *, is_best: bool, wide: bool = True) -> Spans:
+    """One experiment's line; the columns are those of header_spans."""
     experiment = row.experiment
     mark, role = MARKS.get(experiment.status, ("?", "warn"))
     word = clean(experiment.status).replace("_", " ")
@@ -33,25 +43,26 @@ def row_spans(row: Row, *, is_best: bool) -> Spans:
     return (
         Span(f"{experiment.run:4d}  "),
         Span(mark + " ", role),
-        Span(column(word, 10), role if kept or role == "bad" else "muted"),
-        Span(column(bpb(experiment.metric), 9, right=True), "strong" if kept else ""),
-        Span(column(delta, 10, right=True), "good" if kept and row.delta else "muted"),
-        Span(column(memory(experiment.metrics.get("peak_memory_mb")), 10, right=True), "muted"),
-        Span(column(duration(experiment.seconds), 9, right=True), "muted"),
+        Span(column(word, STATUS), role if kept or role == "bad" else "muted"),
+        Span(column(bpb(experiment.metric), METRIC, right=True), "strong" if kept else ""),
+        Span(column(delta, DELTA, right=True), "good" if kept and row.delta else "muted"),
+        Span(column(memory(experiment.metrics.get("peak_memory_mb")), MEMORY if wide else 0, right=True), "muted"),
+        Span(column(duration(experiment.seconds), TIME, right=True), "muted"),
         Span("  " + clean(experiment.description), "" if kept else "muted"),
     )
 
 
-def live_spans(state: ViewState, now: float) -> Spans:
+def live_spans(state: ViewState, now: float, *, wide: bool = True) -> Spans:
     """The line of the experiment under way."""
     description = clean(state.proposal.description) if state.proposal else ""
-    elapsed = duration(now - state.started.started) if state.started else ""
+    elapsed = duration(now - state.started.started) if state.started and state.alive else ""
+    mark, word, role = ("▶ ", "live", "accent") if state.alive else ("◌ ", "cut off", "warn")
     return (
         Span(f"{state.live_run or 0:4d}  "),
-        Span("▶ ", "accent"),
-        Span(column("live", 10), "accent"),
-        Span(" " * 29),
-        Span(column(elapsed, 9, right=True), "muted"),
+        Span(mark, role),
+        Span(column(word, STATUS), role),
+        Span(" " * (METRIC + DELTA + (MEMORY if wide else 0))),
+        Span(column(elapsed, TIME, right=True), "muted"),
         Span("  " + description),
     )
 
@@ -88,7 +99,7 @@ class RunsView(LineView):
 
     def show(self, view: View) -> None:
         state = view.state
-        live = (state.live_run, state.proposal, int(view.now)) if state.live_run is not None else None
+        live = (state.live_run, state.proposal, state.alive, int(view.now)) if state.live_run is not None else None
         drawn = (state.revision, view.selected, live)
         moved = view.selected != self._selected
         self._state, self._selected, self._now = state, view.selected, view.now
@@ -131,9 +142,10 @@ class RunsView(LineView):
 
     def line_at(self, y: int) -> Spans:
         if y < self._offset:
-            return live_spans(self._state, self._now)
+            return live_spans(self._state, self._now, wide=self.size.width >= WIDE)
         row = self._state.rows[len(self._state.rows) - 1 - (y - self._offset)]
-        return row_spans(row, is_best=row.experiment is self._state.incumbent)
+        is_best = row.experiment is self._state.incumbent
+        return row_spans(row, is_best=is_best, wide=self.size.width >= WIDE)
 
     def action_page(self, pages: int) -> None:
         y = self.cursor + pages * max(1, self.size.height - 1)
@@ -149,8 +161,10 @@ class RunsView(LineView):
 class RunsHeader(Lines):
     """The names of the columns."""
 
+    metric = "val_bpb"
+
     def compose_lines(self, width: int, height: int) -> list[Spans]:
-        return [HEADER]
+        return [header_spans(self.metric, wide=width >= WIDE)]
 
 
 class RunsPane(Pane):
@@ -170,7 +184,11 @@ class RunsPane(Pane):
     def show(self, view: View) -> None:
         state = view.state
         self.body.show(view)
-        self.query_one(RunsHeader).display = self.body.line_count() > 0
+        header = self.query_one(RunsHeader)
+        header.display = self.body.line_count() > 0
+        if header.metric != state.metric_name:
+            header.metric = state.metric_name
+            header.refresh()
         kept = sum(1 for row in state.rows if row.experiment.kept and not row.is_baseline)
         self.entitle(f"{count(len(state.rows), 'run')}, {kept} kept" if state.rows else "")
         self.say_instead("" if self.body.line_count() else "Every experiment gets a line here, the newest on top.")
