@@ -294,8 +294,10 @@ def build_optimizers(model: GPT) -> list[torch.optim.Optimizer]:
     groups = [
         {"params": tables, "lr": EMBEDDING_LR * adam_scale},
         {"params": [model.unembedding.weight], "lr": UNEMBEDDING_LR * adam_scale},
-        {"params": [model.stream_scale], "lr": SCALAR_LR * 0.01},  # multiplies the stream once a layer: gently
-        {"params": [model.first_scale], "lr": SCALAR_LR},
+        # While the blocks still write nothing, the loss does not depend on the scalars, and their gradient is rounding:
+        # a larger eps keeps AdamW from following it. The stream is multiplied once a layer, so that one goes gently.
+        {"params": [model.stream_scale], "lr": SCALAR_LR * 0.01, "eps": 1e-6},
+        {"params": [model.first_scale], "lr": SCALAR_LR, "eps": 1e-6},
     ]
     adamw = torch.optim.AdamW(groups, betas=ADAM_BETAS, eps=1e-10, weight_decay=0.0, fused=True)
     muon = Muon(list(model.blocks.parameters()), MATRIX_LR, MUON_MOMENTUM, WEIGHT_DECAY)
@@ -344,15 +346,24 @@ def check_loss(loss: float, vocab_size: int) -> None:
         sys.exit(f"training failed: the loss exploded to {loss:.2f}, twice that of a blind guess")
 
 
-def main() -> None:
-    started = time.perf_counter()
-    rows_per_step, remainder = divmod(TOTAL_BATCH_SIZE, MAX_SEQ_LEN)
-    if TOTAL_BATCH_SIZE <= 0 or DEVICE_BATCH_SIZE <= 0 or remainder or rows_per_step % DEVICE_BATCH_SIZE:
+def check_constants() -> None:
+    """Exits with a sentence for values that cannot work together."""
+    if DEPTH < 1 or ASPECT_RATIO < 1:
+        sys.exit(f"DEPTH = {DEPTH} and ASPECT_RATIO = {ASPECT_RATIO} must be at least 1")
+    if HEAD_DIM < 2 or HEAD_DIM % 2:
+        sys.exit(f"HEAD_DIM = {HEAD_DIM} must be even: RoPE turns pairs of channels")
+    tokens = DEVICE_BATCH_SIZE * MAX_SEQ_LEN
+    if tokens < 1 or TOTAL_BATCH_SIZE < 1 or TOTAL_BATCH_SIZE % tokens:
         sys.exit(
             f"TOTAL_BATCH_SIZE = {TOTAL_BATCH_SIZE} must be a multiple of DEVICE_BATCH_SIZE * MAX_SEQ_LEN = "
-            f"{DEVICE_BATCH_SIZE} * {MAX_SEQ_LEN} = {DEVICE_BATCH_SIZE * MAX_SEQ_LEN}"
+            f"{DEVICE_BATCH_SIZE} * {MAX_SEQ_LEN} = {tokens}"
         )
-    passes = rows_per_step // DEVICE_BATCH_SIZE
+
+
+def main() -> None:
+    started = time.perf_counter()
+    check_constants()
+    passes = TOTAL_BATCH_SIZE // (DEVICE_BATCH_SIZE * MAX_SEQ_LEN)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     budget = Budget(device)
     torch.manual_seed(SEED)

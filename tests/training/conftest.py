@@ -51,15 +51,15 @@ class Workspace:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run one of the two files as a person would. `environment` is added to this process's."""
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,
             env=os.environ | environment,
             capture_output=True,
-            text=True,
             timeout=240,
             check=False,
-        )
+        )  # as bytes: reading text would turn \r into \n
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def prepare(self) -> Any:
         """Its prepare.py as a module of its own."""

@@ -1,0 +1,125 @@
+"""The parts of train.py: attention with windows, Muon, the schedule, what it refuses."""
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tests.training.conftest import Workspace
+
+
+@pytest.fixture(scope="module")
+def train(demo: Workspace) -> Any:
+    return demo.train()
+
+
+def naive_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torch.Tensor:
+    """One query at a time over the positions it may see, in float64. Shapes as train.attention's."""
+    out = torch.zeros_like(q, dtype=torch.float64)
+    for b, i, h in itertools.product(range(q.size(0)), range(q.size(1)), range(q.size(2))):
+        keys = range(max(0, i - window), i + 1)
+        scores = [float(q[b, i, h].double() @ k[b, j, h].double()) / math.sqrt(q.size(3)) for j in keys]
+        weights = torch.tensor(scores, dtype=torch.float64).softmax(0)
+        out[b, i, h] = sum(weight * v[b, j, h].double() for weight, j in zip(weights, keys, strict=True))
+    return out
+
+
+@pytest.mark.parametrize("window", [0, 1, 7, 11, 12, 1000])
+def test_attention_sees_the_window_and_nothing_else(train: Any, window: int) -> None:
+    q, k, v = torch.randn(3, 2, 12, 3, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(train.attention(q, k, v, window).double(), naive_attention(q, k, v, window), atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("window", [1024, 2048])
+@pytest.mark.parametrize("flash", [True, False])
+def test_attention_on_a_gpu_is_the_same(train: Any, window: int, flash: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if flash and train.flash_attention is None:
+        pytest.skip("no Flash Attention 3 here")
+    q, k, v = torch.randn(3, 2, 2048, 4, 128, generator=torch.Generator().manual_seed(0)).bfloat16()
+    expected = train.attention(q.float(), k.float(), v.float(), window)
+    if not flash:
+        monkeypatch.setattr(train, "flash_attention", None)
+    attend = train.attention if flash else torch.compile(train.attention)
+    ours = attend(q.cuda(), k.cuda(), v.cuda(), window)
+    assert torch.allclose(ours.cpu().float(), expected, atol=2e-2)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 64), (3, 64, 256), (2, 256, 64)])
+def test_muon_orthogonalizes(train: Any, shape: tuple[int, int, int]) -> None:
+    update = train.orthogonalize(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+    assert update.shape == shape
+    if shape[1] != shape[2]:  # a square random matrix has singular values too near zero for five steps
+        values = torch.linalg.svdvals(update)
+        assert values.min() > 0.6
+        assert values.max() < 1.3
+
+
+def test_muon_keeps_the_singular_vectors(train: Any) -> None:
+    u, _, v = torch.linalg.svd(torch.randn(1, 32, 128, generator=torch.Generator().manual_seed(0)), full_matrices=False)
+    update = train.orthogonalize(u * torch.linspace(1, 3, 32) @ v)
+    inside = u.mT @ update @ v.mT
+    assert torch.allclose(inside, torch.diag_embed(inside.diagonal(dim1=-2, dim2=-1)), atol=1e-4)
+
+
+def test_a_step_of_muon_moves_all_matrices_and_decays_them(train: Any) -> None:
+    torch.manual_seed(0)
+    matrices = [torch.nn.Parameter(torch.randn(shape)) for shape in ((8, 4), (4, 8), (8, 4))]
+    before = [matrix.detach().clone() for matrix in matrices]
+    for matrix in matrices:
+        matrix.grad = torch.randn_like(matrix)
+    train.Muon(matrices, lr=0.1, momentum=0.9, weight_decay=0.5).step()
+    for matrix, old in zip(matrices, before, strict=True):
+        moved = (old * (1 - 0.1 * 0.5) - matrix.detach()) / 0.1
+        longer = max(1.0, matrix.size(0) / matrix.size(1)) ** 0.5
+        assert torch.linalg.matrix_norm(moved, 2) == pytest.approx(longer, rel=0.4)
+
+
+def test_every_parameter_is_in_exactly_one_optimizer(train: Any) -> None:
+    model = train.GPT(300)
+    stepped = [
+        p for optimizer in train.build_optimizers(model) for group in optimizer.param_groups for p in group["params"]
+    ]
+    assert len(stepped) == len({id(p) for p in stepped})
+    assert {id(p) for p in stepped} == {id(p) for p in model.parameters()}
+
+
+def test_the_schedule_rises_holds_and_falls(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("WARMUP_RATIO", 0.2), ("WARMDOWN_RATIO", 0.5), ("FINAL_LR_FRAC", 0.1)):
+        monkeypatch.setattr(train, name, value)
+    at = {0.0: 0.0, 0.1: 0.5, 0.2: 1.0, 0.5: 1.0, 0.75: 0.55, 1.0: 0.1}
+    assert {progress: pytest.approx(train.lr_multiplier(progress)) for progress in at} == at
+    for name in ("WARMUP_RATIO", "WARMDOWN_RATIO"):
+        monkeypatch.setattr(train, name, 0.0)
+    assert [train.lr_multiplier(progress) for progress in (0.0, 0.5, 1.0)] == [1.0, 1.0, 1.0]
+
+
+def test_the_first_loss_is_that_of_a_blind_guess(train: Any) -> None:
+    tokens = torch.randint(0, 300, (2, 256))
+    assert train.GPT(300)(tokens, tokens).item() == pytest.approx(math.log(300), abs=0.01)
+
+
+def test_windows_follow_the_pattern_and_the_last_layer_sees_all(
+    workspace: Callable[..., Workspace],
+) -> None:
+    train = workspace(DEPTH=6, WINDOW_PATTERN="SSL").train()
+    assert train.window_sizes() == [128, 128, 256, 128, 128, 256]
+    train = workspace(DEPTH=3, WINDOW_PATTERN="S").train()
+    assert train.window_sizes() == [128, 128, 256]
+
+
+def test_the_width_is_rounded_up_to_whole_heads(workspace: Callable[..., Workspace]) -> None:
+    assert workspace(DEPTH=3, ASPECT_RATIO=30, HEAD_DIM=32).train().GPT(300).width == 96
+
+
+def test_the_models_own_flops_are_those_that_the_counter_sees(workspace: Callable[..., Workspace]) -> None:
+    """With full windows; the gates read only some of the channels, which the formula leaves out of account."""
+    train = workspace(WINDOW_PATTERN="L").train()
+    model = train.GPT(2048)
+    tokens = torch.randint(0, 2048, (2, 256))
+    with train.prepare.flop_counter() as counter:
+        model(tokens, tokens).backward()
+    assert counter.flops == pytest.approx(model.flops_per_token() * tokens.numel(), rel=0.1)
