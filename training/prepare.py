@@ -541,8 +541,8 @@ class Budget:
     not counted. With it, the budget is work: every matrix product and attention that the step really executes, forward,
     backward and optimizer, is seen by torch's dispatcher and counted by its formula, 2mnk for a product (m×k)·(k×n).
     So a larger model gets fewer steps, as it would under a clock, and two runs of the same code take the same steps on
-    any machine. Attention counts as dense, T×T, whatever its mask hides. Elementwise work is not counted. A step that
-    torch.compile runs would not be seen, so train.py compiles only under the clock.
+    any machine. Attention counts as dense, T×T, whatever its mask hides. Elementwise work, and work in other threads,
+    is not counted. What torch.compile has compiled runs uncompiled inside of such a step, and is counted.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -665,7 +665,7 @@ def evaluate_bpb(
     documents = token_documents(tokenizer, [shard_path(MAX_SHARD)], seed=None)
     rows = itertools.islice(packed_rows(documents, MAX_SEQ_LEN + 1, tokenizer.bos), EVAL_TOKENS // MAX_SEQ_LEN)
     counted = 0
-    with torch.inference_mode():
+    with torch.no_grad():
         for inputs, targets in on_device(rows, batch_size, device):
             logits = model(inputs)
             if logits.shape[:2] != inputs.shape or logits.size(-1) < tokenizer.vocab_size:

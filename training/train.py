@@ -15,6 +15,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (its name everywhere)
@@ -48,6 +49,9 @@ SEED = 42  # of the weights and of the order of the data
 # ------------------------------------------------------------------------------------------------------------------
 # Attention
 
+# What activations are computed in; weights stay float32. On a CPU bfloat16 is many times slower than float32.
+compute_dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+
 
 def load_flash_attention() -> Callable[..., Tensor] | None:
     """Flash Attention 3 on a Hopper card where the `kernels` package is installed; None elsewhere."""
@@ -63,13 +67,13 @@ def load_flash_attention() -> Callable[..., Tensor] | None:
 
 
 flash_attention = load_flash_attention()
-masks: dict[tuple[int, int, str], object] = {}
+masks: dict[tuple[int, int, str], Any] = {}
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     """Causal attention. q, k, v: (B, T, H, D); returns (B, T, H, D). Position i sees positions i - window … i."""
     T = q.size(1)
-    if flash_attention is not None and q.dtype == torch.bfloat16:
+    if flash_attention is not None and q.is_cuda:
         out = flash_attention(q, k, v, causal=True, window_size=(window, 0))
         return out[0] if isinstance(out, tuple) else out
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
@@ -93,7 +97,7 @@ def window_mask(T: int, window: int, device: torch.device) -> Tensor:
     return masks[key]
 
 
-def window_blocks(T: int, window: int, device: torch.device) -> object:
+def window_blocks(T: int, window: int, device: torch.device) -> Any:
     """The same mask as flex_attention wants it: which blocks are needed at all, and the rule inside them."""
     key = (T, window, f"{device} blocks")
     if key not in masks:
@@ -108,8 +112,8 @@ def window_blocks(T: int, window: int, device: torch.device) -> object:
 
 
 def norm(x: Tensor) -> Tensor:
-    """RMS norm over the last dimension, without parameters."""
-    return F.rms_norm(x, (x.size(-1),))
+    """RMS norm over the last dimension, without parameters. Keeps the dtype."""
+    return F.rms_norm(x, (x.size(-1),)).to(x.dtype)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -135,8 +139,8 @@ class Attention(nn.Module):
         if self.gate is not None and value_embedding is not None:
             gate = 2 * torch.sigmoid(self.gate(x[..., : self.gate_channels]))  # (B, T, H), 1 at the start
             v = v + gate.unsqueeze(-1) * value_embedding.view(B, T, self.heads, HEAD_DIM)
-        q, k = norm(rotate(q, cos, sin)), norm(rotate(k, cos, sin))
-        return self.out(attention(q.to(v.dtype), k.to(v.dtype), v, window).reshape(B, T, C))
+        q, k = (norm(rotate(part, cos, sin)).to(v.dtype) for part in (q, k))
+        return self.out(attention(q, k, v, window).reshape(B, T, C))
 
 
 class MLP(nn.Module):
@@ -206,15 +210,15 @@ class GPT(nn.Module):
                 block.attention.gate.weight.zero_()
 
     def forward(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
-        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=tokens.is_cuda):
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=compute_dtype == torch.bfloat16):
             T = tokens.size(1)
             cos, sin = self.cos[:T], self.sin[:T]
-            x = first = norm(self.embedding(tokens))
+            x = first = norm(self.embedding(tokens)).to(compute_dtype)
             for layer, block in enumerate(self.blocks):
                 x = self.stream_scale[layer] * x + self.first_scale[layer] * first
                 value_embedding = None
                 if str(layer) in self.value_embeddings:
-                    value_embedding = self.value_embeddings[str(layer)](tokens)
+                    value_embedding = self.value_embeddings[str(layer)](tokens).to(compute_dtype)
                 x = block(x, value_embedding, cos, sin, self.windows[layer])
             logits = self.unembedding(norm(x)).float()
         logits = LOGIT_CAP * torch.tanh(logits / LOGIT_CAP)
@@ -249,7 +253,7 @@ def orthogonalize(G: Tensor) -> Tensor:
     Five steps of a quintic Newton-Schulz iteration, whose coefficients trade accuracy for speed near zero
     (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon). In bfloat16 on a GPU.
     """
-    X = G.bfloat16() if G.is_cuda else G
+    X = G.to(compute_dtype)
     tall = X.size(-2) > X.size(-1)
     if tall:
         X = X.mT
@@ -375,8 +379,10 @@ def main() -> None:
     num_params = sum(p.numel() for p in model.parameters())
     flops_per_step = model.flops_per_token() * TOTAL_BATCH_SIZE
     peak = peak_flops(device)
+    # not on a CPU, where it takes longer than the demo runs; not under a FLOP_BUDGET, whose counter needs it eager
     compiled = torch.compile(model, dynamic=False) if device.type == "cuda" and FLOP_BUDGET is None else model
 
+    inputs, targets = next(batches)
     step = 0
     smooth = 0.0
     while not budget.done:
@@ -385,10 +391,10 @@ def main() -> None:
         with budget.step():
             loss = torch.zeros((), device=device)
             for _ in range(passes):
-                inputs, targets = next(batches)
                 part = compiled(inputs, targets) / passes
                 part.backward()
                 loss += part.detach()
+                inputs, targets = next(batches)  # packed while a GPU is still at work
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = group["base_lr"] * multiplier

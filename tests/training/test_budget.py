@@ -62,6 +62,15 @@ def test_products_and_attention_are_counted_forward_and_backward(demo: Workspace
     assert flops(lambda: attend(q, q, q, is_causal=True).sum().backward()) == forward + 5 * forward // 2
 
 
+def test_compiling_a_step_does_not_hide_its_work(demo: Workspace) -> None:
+    a = torch.randn(64, 64, requires_grad=True)
+    compiled = torch.compile(lambda x: (x @ x).relu().sum(), backend="aot_eager")
+    compiled(a).backward()  # compiled where nobody counts
+    with demo.prepare().flop_counter() as counter:
+        compiled(a).backward()
+    assert counter.flops == 3 * 2 * 64**3
+
+
 def test_work_outside_of_a_step_is_not_counted(workspace: Callable[..., Workspace]) -> None:
     prepare = workspace().prepare()
     budget = prepare.Budget(CPU)

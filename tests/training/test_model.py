@@ -48,6 +48,68 @@ def test_attention_on_a_gpu_is_the_same(train: Any, window: int, flash: bool, mo
     assert torch.allclose(ours.cpu().float(), expected, atol=2e-2)
 
 
+def flexed(train: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torch.Tensor:
+    """What `attention` does on a GPU without Flash Attention 3."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+    return flex_attention(q, k, v, block_mask=train.window_blocks(q.size(2), window, q.device)).transpose(1, 2)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("window", [1, 100, 255])
+def test_the_block_mask_is_the_same_window(train: Any, window: int) -> None:
+    q, k, v = torch.randn(3, 1, 256, 2, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(flexed(train, q, k, v, window), train.attention(q, k, v, window), atol=1e-5)
+
+
+def restless(train: Any) -> Any:
+    """A model in which no weight is zero."""
+    torch.manual_seed(0)
+    model = train.GPT(300)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_the_model_compiles_as_one_graph(
+    workspace: Callable[..., Workspace], blocks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = workspace(DEPTH=4).train()
+    model, tokens = restless(train), torch.randint(0, 300, (2, 256))
+    expected = model(tokens, tokens)
+    if blocks:
+        monkeypatch.setattr(train, "attention", lambda q, k, v, window: flexed(train, q, k, v, window))
+    with torch.no_grad():
+        loss = torch.compile(model, backend="eager", fullgraph=True, dynamic=False)(tokens, tokens)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_in_bfloat16_attention_gets_bfloat16_and_gradients_stay_float32(
+    workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = workspace().train()
+    model, tokens = restless(train), torch.randint(0, 300, (2, 256))
+    expected = model(tokens, tokens).item()
+    seen = []
+
+    def watched(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torch.Tensor:
+        seen.extend([q.dtype, k.dtype, v.dtype])
+        return attention(q, k, v, window)
+
+    attention = train.attention
+    monkeypatch.setattr(train, "attention", watched)
+    monkeypatch.setattr(train, "compute_dtype", torch.bfloat16)
+    loss = model(tokens, tokens)
+    loss.backward()
+    assert set(seen) == {torch.bfloat16}
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(expected, abs=0.02)
+    assert {parameter.grad.dtype for parameter in model.parameters()} == {torch.float32}
+
+
 @pytest.mark.parametrize("shape", [(1, 64, 64), (3, 64, 256), (2, 256, 64)])
 def test_muon_orthogonalizes(train: Any, shape: tuple[int, int, int]) -> None:
     update = train.orthogonalize(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
