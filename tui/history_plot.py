@@ -10,17 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from statistics import median
+from typing import TypeGuard
 
 import plotext
 
 from tui.spans import Span, Spans
 
-MIN_WIDTH, MIN_HEIGHT = 24, 4
+MIN_WIDTH, MIN_HEIGHT = 24, 5
+LARGEST = 1e100
 CLIP_AT = 6.0
 """Values further from the median than this many times the middle half's width are drawn at the edge."""
 
 
-STEPS = (1, 1.25, 2, 2.5, 4, 5)
+STEPS = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 7.5)
 """What a row of the plot may stand for, times a power of ten."""
 
 
@@ -111,14 +113,15 @@ class Scale:
 
 def scale(shown: Window, rows: int, *, below: bool, above: bool) -> Scale:
     """A scale of ``rows`` rows for a window; ``below`` and ``above`` keep a row free for what is outside of it."""
-    room = max(1, rows - 1 - below - above)
+    room = max(2, rows - 1 - below - above)
     power = math.floor(math.log10((shown.high - shown.low) / room))
     for exponent in range(power, power + 3):
         for factor in STEPS:
             step = factor * 10.0**exponent
             low, high = math.floor(shown.low / step + 1e-6), math.ceil(shown.high / step - 1e-6)
             if high - low <= room:
-                first = low - below - (room - (high - low)) // 2
+                spare = rows - 1 - (high - low)
+                first = low - min(spare, below + max(0, spare - below - above) // 2)
                 return Scale(first * step, step, rows)
     raise AssertionError("a step of a hundred times the range always fits")
 
@@ -167,7 +170,7 @@ def draw(
     groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
     chosen: tuple[float, float, str] | None = None
     for point in points:
-        if point.value is None or not math.isfinite(point.value):
+        if point.value is None or not _is_finite(point.value):
             at, glyph, kind = axis.bottom, look.crash, "crash"
         elif point.value > shown.high:
             at, glyph, kind = axis.top, look.above, "crash" if point.kind == "crash" else "discard"
@@ -217,7 +220,7 @@ def _best_line(points: Sequence[Point], right: float, shown: Window) -> list[tup
     steps: list[tuple[float, float]] = []
     best: float | None = None
     for point in points:
-        if point.kind != "keep" or point.value is None or not math.isfinite(point.value):
+        if point.kind != "keep" or point.value is None or not _is_finite(point.value):
             continue
         value = min(max(point.value, shown.low), shown.high)
         if best is not None:
@@ -295,5 +298,5 @@ def _whole_ticks(first: int, last: int, most: int) -> list[int]:
     return ticks if first in ticks or (ticks and ticks[0] - first < step / 2) else [first, *ticks]
 
 
-def _is_finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+def _is_finite(value: float | None) -> TypeGuard[float]:
+    return value is not None and abs(value) < LARGEST

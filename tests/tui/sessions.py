@@ -151,12 +151,13 @@ class Recorder:
         at = next(index for index, line in enumerate(lines) if line.startswith(f"{name} "))
         around = [f" {line}" for line in lines[max(0, at - 3) : at]]
         below = [f" {line}" for line in lines[at + 1 : at + 4]]
+        where = f"{max(1, at - 2)},{len(around) + len(below) + 1}"
         diff = "\n".join(
             [
                 "diff --git a/train.py b/train.py",
                 "--- a/train.py",
                 "+++ b/train.py",
-                f"@@ -{max(1, at - 2)},{len(around) + len(below) + 1} +{max(1, at - 2)},{len(around) + len(below) + 1} @@",
+                f"@@ -{where} +{where} @@",
                 *around,
                 f"-{name} = {before}",
                 f"+{name} = {after}",
@@ -197,7 +198,7 @@ class Recorder:
         }
         self.print_log(1, ending=summary(metric))
         if kept:
-            self.best, self.train = metric, self.train
+            self.best = metric
         self.finish(
             "keep" if kept else "discard",
             metric,
@@ -218,11 +219,22 @@ class Recorder:
 
 
 def summary(metric: float) -> str:
-    return (
-        f"\n---\nval_bpb:          {metric:.6f}\ntraining_seconds: 19.8\ntotal_seconds:    21.4\npeak_vram_mb:     0.0\n"
-        f"mfu_percent:      39.80\ntotal_tokens_M:   0.164\nnum_steps:        160\nnum_params_M:     0.4\ndepth:            2\n"
-        f"METRIC val_bpb={metric:.6f}\nMETRIC peak_memory_mb=812.0\nMETRIC mfu_percent=39.80\n"
-    )
+    """What train.py prints at its end, and autoresearch.sh after it."""
+    return f"""
+---
+val_bpb:          {metric:.6f}
+training_seconds: 19.8
+total_seconds:    21.4
+peak_vram_mb:     0.0
+mfu_percent:      39.80
+total_tokens_M:   0.164
+num_steps:        160
+num_params_M:     0.4
+depth:            2
+METRIC val_bpb={metric:.6f}
+METRIC peak_memory_mb=812.0
+METRIC mfu_percent=39.80
+"""
 
 
 TRACEBACK = (

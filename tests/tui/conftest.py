@@ -1,0 +1,36 @@
+"""The viewer over a recorded session, with the recording's clock and no GPU."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.tui import sessions
+from tests.tui.sessions import Recorder
+from tui import theme
+from tui.app import Viewer
+from tui.session import Session
+
+Recording = Callable[[Path], Recorder]
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and keys do not depend on the terminal that the tests run in."""
+    monkeypatch.setattr(theme, "theme_for", lambda: theme.CALM.name)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Callable[[Recording], Recorder]:
+    """Records a session in a directory of its own, which has the same name on every machine."""
+    return lambda recording: recording(tmp_path / "demo")
+
+
+def viewer(recorder: Recorder, *, alive: bool = True) -> Viewer:
+    """A viewer of a recording, whose engine is alive or not as the test says."""
+    session = Session(recorder.workspace, is_alive=lambda: alive)
+    return Viewer(recorder.workspace, session=session, clock=lambda: recorder.now)
+
+
+__all__ = ["Recording", "sessions", "viewer"]

@@ -1,0 +1,162 @@
+"""What the screen knows follows from the events and the ledger alone."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from engine import ledger
+from engine.events import (
+    CommandDone,
+    EngineStarted,
+    EngineStopped,
+    EventFollower,
+    IdeaQueued,
+    IdeaTaken,
+    Judged,
+    Paused,
+    PhaseChanged,
+    Proposed,
+    Recorded,
+    Resumed,
+    RunStarted,
+    Thrashing,
+    Warned,
+)
+from tests.tui import sessions
+from tests.tui.sessions import Recorder
+from tui.condition import condition
+from tui.session import Session
+from tui.view_state import ViewState, beside, fold, subject, with_ledger
+
+STARTED = EngineStarted(at=1, pid=1, branch="b", proposer="search", limit_seconds=600)
+PROPOSED = Proposed(at=2, run=4, id="x", description="try it", source="search", asi={"hypothesis": "h"})
+
+
+def read(recorder: Recorder) -> ViewState:
+    state = fold(ViewState(alive=True), EventFollower(recorder.workspace.events))
+    return with_ledger(state, ledger.read(recorder.workspace.ledger))
+
+
+def test_an_empty_workspace_has_nothing_to_show(tmp_path: Path) -> None:
+    state = read(sessions.empty(tmp_path))
+    assert subject(state, None) is None
+    assert state.baseline is None and state.gain is None and state.confidence is None
+    assert condition(replace(state, alive=False)).word == "no engine"
+
+
+def test_the_run_under_way_is_the_subject_until_another_is_selected(tmp_path: Path) -> None:
+    state = read(sessions.three(tmp_path))
+    live = subject(state, None)
+    assert live is not None and live.is_live and live.run == 4
+    chosen = subject(state, 2)
+    assert chosen is not None and not chosen.is_live and chosen.run == 2
+    assert chosen.verdict is not None and chosen.verdict.run == 2
+
+
+def test_between_two_experiments_the_last_one_is_shown(tmp_path: Path) -> None:
+    state = read(sessions.paused(tmp_path))
+    shown = subject(state, None)
+    assert shown is not None and shown.run == 7 and not shown.is_live
+
+
+def test_a_delta_is_taken_to_the_incumbent_of_its_time(tmp_path: Path) -> None:
+    state = read(sessions.hundred(tmp_path))
+    best = state.rows[0].experiment.metric
+    assert best is not None
+    for row in state.rows[1:]:
+        metric = row.experiment.metric
+        assert row.delta is None if metric is None else row.delta == metric - best
+        if row.experiment.kept and metric is not None:
+            best = metric
+        assert row.best == best
+
+
+def test_an_experiment_passes_through_its_phases() -> None:
+    words = []
+    state = fold(ViewState(alive=True), [STARTED])
+    for event in (
+        PhaseChanged(phase="proposing"),
+        PROPOSED,
+        PhaseChanged(phase="committed", run=4),
+        PhaseChanged(phase="running", run=4),
+        RunStarted(run=4, started=5.0, limit_seconds=600),
+        PhaseChanged(phase="measured", run=4),
+        Judged(at=9, run=4, status="keep", reason="lower"),
+        PhaseChanged(phase="judged", run=4),
+        Recorded(run=4, status="keep"),
+        PhaseChanged(phase="idle"),
+    ):
+        state = fold(state, [event])
+        words.append(condition(state).word)
+    assert words[:5] == ["proposing", "starting", "starting", "training", "training"]
+    assert words[-1] == "idle"
+    assert state.live_run is None and state.proposal is None and state.started is None
+    assert state.verdicts[4].status == "keep"
+
+
+def test_an_adopted_run_needs_no_proposal() -> None:
+    state = fold(ViewState(alive=True), [STARTED, RunStarted(run=9, started=1.0, limit_seconds=600, adopted=True)])
+    assert state.live_run == 9 and condition(state).word == "training"
+    shown = subject(state, None)
+    assert shown is not None and shown.proposal is None
+
+
+def test_a_pause_is_said_to_come_and_then_to_be() -> None:
+    running = fold(ViewState(alive=True), [STARTED, PROPOSED, RunStarted(run=4, started=5.0, limit_seconds=600)])
+    asked = replace(running, sent={"c": "pause"})
+    assert "pausing after this experiment" in condition(asked).detail
+    taken = fold(asked, [CommandDone(at=6, id="c", command="pause", offset=1, answer="will pause"), Paused(at=6)])
+    assert not taken.sent and condition(taken).word == "training"
+    assert "pausing after this experiment" in condition(taken).detail
+    settled = fold(taken, [Recorded(run=4, status="keep"), PhaseChanged(phase="idle")])
+    assert condition(settled).word == "paused"
+    assert condition(fold(settled, [Resumed(), PhaseChanged(phase="proposing")])).word == "proposing"
+
+
+def test_an_engine_that_left_and_one_that_vanished_are_told_apart() -> None:
+    running = fold(ViewState(alive=True), [STARTED, PROPOSED])
+    assert condition(replace(running, alive=False)).word == "engine gone"
+    left = replace(fold(running, [EngineStopped(reason="asked to")]), alive=False)
+    assert condition(left).word == "stopped"
+    failed = replace(fold(running, [EngineStopped(reason="another branch", failed=True)]), alive=False)
+    assert condition(failed).word == "failed" and "another branch" in condition(failed).detail
+
+
+def test_acknowledgements_warnings_and_ideas_become_notices() -> None:
+    state = fold(ViewState(), [CommandDone(at=3, id="c", command="skip", offset=1, problem="run 3 is over")])
+    assert state.notice is not None and state.notice.text == "run 3 is over" and state.notice.role == "bad"
+    state = fold(state, [Warned(at=4, message="odd\x1b]52;c;eA==\x07 line\r\nhere")])
+    assert state.notice is not None and state.notice.text == "odd line here"
+    state = fold(state, [IdeaQueued(id="a", text="DEPTH=4"), IdeaQueued(id="b", text="x")])
+    assert [idea.id for idea in state.ideas] == ["a", "b"]
+    state = fold(state, [IdeaTaken(at=5, id="a", run=7), IdeaTaken(at=6, id="b", problem="no such knob")])
+    assert not state.ideas and state.notice is not None and "no such knob" in state.notice.text
+    state = fold(state, [Thrashing(at=7, count=3)])
+    assert state.thrashing == 3
+
+
+def test_a_bad_ledger_line_is_reported_with_its_number(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    with recorder.workspace.ledger.open("a") as file:
+        file.write("{broken\n")
+    state = read(recorder)
+    assert len(state.rows) == 3
+    assert state.notice is not None and "line 5" in state.notice.text
+
+
+def test_stepping_through_the_runs_ends_at_both_ends(tmp_path: Path) -> None:
+    state = read(sessions.three(tmp_path))
+    assert [beside(state, None, -1), beside(state, 3, -1), beside(state, 2, -1), beside(state, 1, -1)] == [3, 2, 1, 1]
+    assert [beside(state, 1, 1), beside(state, 2, 1), beside(state, 3, 1), beside(state, None, 1)] == [2, 3, None, None]
+    assert beside(ViewState(), None, -1) is None
+
+
+def test_a_session_takes_in_only_what_is_new(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    session = Session(recorder.workspace, is_alive=lambda: True)
+    first = session.poll()
+    assert first.progress is not None and first.progress.step == 72
+    assert session.poll() is first
+    recorder.finish("keep", 1.7, "lower", description="d")
+    then = session.poll()
+    assert then.live_run is None and then.progress is None and len(then.rows) == 4
+    assert then.revision == first.revision + 1
