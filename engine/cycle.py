@@ -105,7 +105,7 @@ class Cycle:
     def _commit(self, flight: InFlight) -> InFlight:
         commit = flight.parent
         if not flight.measures_head:
-            self._require_branch()
+            self.require_branch()
             commit = self.repository.find_trailer(flight.parent, EXPERIMENT_TRAILER, flight.id) or ""
             candidate = self._folder(flight).train.read_bytes()
             self.rescue_edit(candidate)
@@ -138,6 +138,7 @@ class Cycle:
         ended = await run.wait()
         for problem in run.scanner.problems:
             self.log.emit(events.Warned(message=f"run {flight.run}: {problem}"))
+        await asyncio.to_thread(self.require_branch)
         violations = await asyncio.to_thread(self.guards.restore)
         history = await asyncio.to_thread(History.of, self.workspace)
         metric = run.scanner.metrics.get(history.segment.config.metric_name)
@@ -227,7 +228,7 @@ class Cycle:
         return entry
 
     def _revert(self, flight: InFlight) -> None:
-        self._require_branch()
+        self.require_branch()
         original = self._train_at(flight.parent).encode()
         candidate = self._folder(flight).train.read_bytes()
         self.rescue_edit(candidate)
@@ -281,7 +282,8 @@ class Cycle:
             raise WorkFailed(f"the branch {self.branch} has no commits any more.")
         return head
 
-    def _require_branch(self) -> None:
+    def require_branch(self) -> None:
+        """Raises WorkFailed while the person has another branch checked out: its files are not the session's."""
         found = self.repository.branch()
         if found != self.branch:
             raise WorkFailed(f"the branch {found} is checked out: go back with `git switch {self.branch}`.")

@@ -25,13 +25,12 @@ class History:
     def incumbent(self) -> Experiment | None:
         return self.segment.incumbent
 
-    @property
-    def since_baseline(self) -> int:
-        """How many experiments there were after the baseline."""
+    def has(self, experiments: int | None) -> bool:
+        """Whether there is a baseline and so many experiments after it; None is never reached."""
         baseline = self.segment.baseline
-        if baseline is None:
-            return 0
-        return len(self.segment.experiments) - 1 - self.segment.experiments.index(baseline)
+        if baseline is None or experiments is None:
+            return False
+        return len(self.segment.experiments) - 1 - self.segment.experiments.index(baseline) >= experiments
 
     @property
     def failed_baselines(self) -> int:

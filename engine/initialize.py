@@ -20,7 +20,6 @@ from engine.workspace import BENCHMARK, DOCUMENT, PREPARE, PROGRAM, PYPROJECT, S
 
 PROFILES = ("gpu", "demo")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-IGNORE = ".gitignore"
 
 HOUSE = Path(__file__).resolve().parent.parent
 ASSETS = HOUSE / "assets"
@@ -79,8 +78,11 @@ def initialize(workspace: Workspace, tag: str, profile: Profile, *, today: datet
     branch = f"autoresearch/{tag}-{today or datetime.date.today():%Y-%m-%d}"
     if repository.has_branch(branch):
         raise UnusableWorkspace(f"the branch {branch} exists already: `git switch {branch}`, or choose another --tag.")
+    if workspace.document.exists() and not repository.is_clean(DOCUMENT):
+        raise UnusableWorkspace(f"{DOCUMENT} has edits that are not committed, and a new session writes a new one.")
     contents = _template(workspace, profile, branch)
     _refuse_broken_train(workspace)
+    repository.ignore((TEMPLATE / "ignored").read_text("utf-8"))
     if profile.ships_corpus:
         _copy_corpus(workspace)
     repository.begin_branch(branch, contents, f"autoresearch: begin {branch}")
@@ -104,25 +106,11 @@ def _template(workspace: Workspace, profile: Profile, branch: str) -> dict[str, 
     contents = {name: text.encode() for name, text in made.items() if not (workspace.root / name).exists()} | {
         DOCUMENT: document.compose((TEMPLATE / DOCUMENT).read_text("utf-8"), facts).encode()
     }
-    ignored = _ignored(workspace, (TEMPLATE / "gitignore").read_text("utf-8"))
-    if ignored is not None:
-        contents[IGNORE] = ignored
     return contents
 
 
 def _with_constants(path: Path, values: Mapping[str, Value]) -> str:
     return knobs.replace(path.read_text("utf-8"), values) if values else path.read_text("utf-8")
-
-
-def _ignored(workspace: Workspace, wanted: str) -> bytes | None:
-    """.gitignore with our lines in it; None where it has them."""
-    path = workspace.root / IGNORE
-    present = path.read_text("utf-8") if path.exists() else ""
-    missing = [line for line in wanted.splitlines() if line not in present.splitlines()]
-    if not any(line and not line.startswith("#") for line in missing):
-        return None
-    gap = "" if not present else "\n" if present.endswith("\n") else "\n\n"
-    return (present + gap + "\n".join(missing) + "\n").encode()
 
 
 def _refuse_broken_train(workspace: Workspace) -> None:

@@ -150,12 +150,14 @@ class Loop:
             if self._control.stopping:
                 return "stopped by a person"
             history = await asyncio.to_thread(History.of, self.workspace)
-            if self.experiments is not None and history.since_baseline >= self.experiments:
+            if history.has(self.experiments):
+                await asyncio.to_thread(self._cycle.require_branch)
                 await asyncio.to_thread(self._learn, history)
                 return f"{self.experiments} experiments are done"
             if self._control.paused:
                 await asyncio.sleep(LISTEN_SECONDS)
                 return None
+            await asyncio.to_thread(self._cycle.require_branch)
             await asyncio.to_thread(self._cycle.rescue_edit)
             await asyncio.to_thread(self.repository.settle, TRAIN)
             await asyncio.to_thread(self._learn, history)
@@ -217,14 +219,13 @@ class Loop:
     def _learn(self, history: History) -> None:
         """Write down in autoresearch.md what was learned, every few experiments."""
         experiments = history.segment.experiments
-        if history.segment.baseline is None or ((len(experiments) - 1) % LEARN_EVERY and not self._is_last(history)):
+        if history.segment.baseline is None or (
+            (len(experiments) - 1) % LEARN_EVERY and not history.has(self.experiments)
+        ):
             return
         if not document.update(self.workspace, self.repository, history):
             return
         self._log.emit(events.Warned(message="autoresearch.md has edits that are not committed: it is left alone"))
-
-    def _is_last(self, history: History) -> bool:
-        return self.experiments is not None and history.since_baseline >= self.experiments
 
 
 def _usable(proposal: Proposal, incumbent: str, tried: set[str]) -> Proposal:

@@ -132,6 +132,16 @@ class Repository:
         for entry in entries:
             self._run("update-index", "--add", "--cacheinfo", entry)
 
+    def ignore(self, patterns: str) -> None:
+        """Have git ignore these here, on every branch, with no file of the person's changed (.git/info/exclude)."""
+        exclude = self.root / self._run("rev-parse", "--git-path", "info/exclude")
+        present = exclude.read_text("utf-8") if exclude.exists() else ""
+        missing = [line for line in patterns.splitlines() if line not in present.splitlines()]
+        if missing:
+            gap = "" if not present or present.endswith("\n") else "\n"
+            exclude.parent.mkdir(exist_ok=True)
+            write_atomically(exclude, (present + gap + "\n".join(missing) + "\n").encode())
+
     def begin_branch(self, branch: str, files: Mapping[str, bytes], message: str) -> str:
         """Begin a branch at HEAD with a commit of these files, and be on it; nothing else changes."""
         parent = self.head()

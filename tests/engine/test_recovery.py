@@ -1,0 +1,242 @@
+"""Kill -9 at every step, in the manner of SQLite's tests: restart, and everything is there exactly once."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine import ledger
+from engine.workspace import Workspace
+from tests.engine.workspaces import (
+    check_settled,
+    environment,
+    experiments,
+    git,
+    living_runs_of,
+    make,
+    run,
+    start,
+    until,
+)
+
+SHORT = 0.1
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = make(tmp_path / "work")
+    (workspace.root / "untracked.txt").write_text("mine\n")
+    (workspace.root / "README.md").write_text("mine too\n")
+    return workspace
+
+
+def killed(workspace: Workspace, step: int, wanted: int) -> int:
+    """Run an engine that dies at ``step``; 0 for an engine that lives to its end. Returns its exit status."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.engine.killed_engine", str(workspace.root), str(step), str(wanted)],
+        env=environment(SHORT),
+        stderr=subprocess.PIPE,
+        timeout=120,
+        check=False,
+    ).returncode
+
+
+def check_nothing_is_lost(workspace: Workspace, before: list[ledger.Experiment]) -> list[ledger.Experiment]:
+    """What holds even while an experiment is in flight."""
+    book = ledger.read(workspace.ledger)
+    assert not book.bad_lines
+    assert book.experiments[: len(before)] == before
+    assert [each.run for each in book.experiments] == list(range(1, len(book.experiments) + 1))
+    assert len({each.id for each in book.experiments}) == len(book.experiments)
+    assert (workspace.root / "untracked.txt").read_text() == "mine\n"
+    assert (workspace.root / "README.md").read_text() == "mine too\n"
+    compile(workspace.train.read_text(), "train.py", "exec")
+    return book.experiments
+
+
+def kill_again_and_again(workspace: Workspace, steps: Iterator[int], kills: int, wanted: int) -> int:
+    """Kill engines until ``kills`` have died; returns how many did. Each goes on where the last one died."""
+    died, recorded = 0, experiments(workspace)
+    while died < kills:
+        status = killed(workspace, next(steps), wanted + died)
+        assert status in (-signal.SIGKILL, 0)
+        died += status != 0
+        recorded = check_nothing_is_lost(workspace, recorded)
+    return died
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_an_engine_killed_at_every_other_step_loses_nothing(workspace: Workspace, offset: int) -> None:
+    steps = (step for turn in range(1000) for step in range(1 + offset, 71, 2))
+    died = kill_again_and_again(workspace, iter(steps), kills=35, wanted=2)
+
+    assert died == 35
+    wanted = len(experiments(workspace)) + 1
+    assert killed(workspace, 0, wanted) == 0
+    assert len(experiments(workspace)) == wanted + 1
+    check_nothing_is_lost(workspace, [])
+    check_settled(workspace)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(5))
+def test_an_engine_killed_at_random_steps_loses_nothing(workspace: Workspace, seed: int) -> None:
+    chance = random.Random(seed)
+    steps = iter(lambda: chance.randint(1, 200), None)
+    assert kill_again_and_again(workspace, steps, kills=110, wanted=2) == 110
+
+    assert killed(workspace, 0, len(experiments(workspace)) + 1) == 0
+    check_settled(workspace)
+
+
+def processes_of(workspace: Workspace) -> dict[str, psutil.Process]:
+    """The supervisor, the shell and the training process of the run under way."""
+    found = {}
+    for process in living_runs_of(workspace):
+        with suppress(psutil.Error):
+            found["training" if "train.py" in process.cmdline() else "shell"] = process
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            command = process.cmdline()
+            if "engine.supervisor" in command and any(each.startswith(str(workspace.root)) for each in command):
+                found["supervisor"] = process
+    return found
+
+
+VICTIMS = [
+    ("supervisor",),
+    ("training",),
+    ("shell",),
+    ("engine", "supervisor"),
+    ("engine", "training"),
+    ("engine", "supervisor", "training", "shell"),
+    ("supervisor", "training"),
+]
+
+
+@pytest.mark.parametrize("victims", VICTIMS, ids="+".join)
+def test_whoever_is_killed_in_mid_run_the_experiment_is_recorded_once(
+    workspace: Workspace, victims: tuple[str, ...]
+) -> None:
+    assert run(workspace, "--experiments", "0", seconds=SHORT).returncode == 0
+    engine = start(workspace, "--experiments", "1", seconds=5)
+    until(lambda: len(processes_of(workspace)) == 3, "run 2 and all its processes")
+    alive = processes_of(workspace)
+    for name in victims:
+        (engine if name == "engine" else alive[name]).send_signal(signal.SIGKILL)
+    if "engine" not in victims:
+        engine.communicate()
+    else:
+        engine.wait()
+        assert run(workspace, "--experiments", "1", seconds=SHORT).returncode == 0
+
+    found = experiments(workspace)
+    assert [each.status for each in found] == ["keep", "crash"]
+    assert found[1].asi["result"]
+    check_nothing_is_lost(workspace, [])
+    check_settled(workspace)
+
+
+def test_a_run_that_survives_its_engine_is_adopted_and_its_result_counts(workspace: Workspace) -> None:
+    engine = start(workspace, "--experiments", "0", seconds=3)
+    until(lambda: "training" in processes_of(workspace), "the training process")
+    training = processes_of(workspace)["training"]
+    engine.send_signal(signal.SIGKILL)
+    engine.wait()
+    assert training.is_running()
+    done = run(workspace, "--experiments", "0", seconds=SHORT)
+
+    assert done.returncode == 0, done.stderr
+    assert "taken over" in done.stderr
+    assert not training.is_running()
+    assert [each.status for each in experiments(workspace)] == ["keep"]
+    check_settled(workspace)
+
+
+def test_a_run_that_ended_while_nobody_watched_is_read_from_its_log(workspace: Workspace) -> None:
+    engine = start(workspace, "--experiments", "0", seconds=1)
+    until(lambda: "training" in processes_of(workspace), "the training process")
+    engine.send_signal(signal.SIGKILL)
+    engine.wait()
+    until(workspace.run_folder(1).exit.exists, "the end of the run")
+    began = time.time()
+    assert run(workspace, "--experiments", "0", seconds=60).returncode == 0
+
+    only = experiments(workspace)[0]
+    assert only.kept and only.metric is not None
+    assert workspace.run_folder(1).exit.stat().st_mtime < began
+    check_settled(workspace)
+
+
+def test_random_kills_of_anybody_lose_nothing(workspace: Workspace) -> None:
+    _kill_anybody(workspace, seed=1, kills=8)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(3))
+def test_many_random_kills_of_anybody_lose_nothing(workspace: Workspace, seed: int) -> None:
+    _kill_anybody(workspace, seed=seed, kills=60)
+
+
+def _kill_anybody(workspace: Workspace, seed: int, kills: int) -> None:
+    chance = random.Random(seed)
+    recorded: list[ledger.Experiment] = []
+    for _ in range(kills):
+        engine = start(workspace, seconds=0.5)
+        time.sleep(chance.uniform(0.3, 2.5))
+        everybody = [*processes_of(workspace).values(), psutil.Process(engine.pid)]
+        for process in chance.sample(everybody, chance.randint(1, len(everybody))):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        with suppress(ProcessLookupError):
+            os.kill(engine.pid, signal.SIGKILL)
+        engine.wait()
+        recorded = check_nothing_is_lost(workspace, recorded)
+    assert run(workspace, "--experiments", str(len(recorded) + 2), seconds=SHORT).returncode == 0
+    check_settled(workspace)
+
+
+@pytest.mark.parametrize("torn", [b'{"run": 99, "metr', b"\x00\xff garbage", b'{"run": 99}x'])
+def test_a_torn_last_line_is_moved_aside(workspace: Workspace, torn: bytes) -> None:
+    assert run(workspace, "--experiments", "1", seconds=SHORT).returncode == 0
+    with workspace.ledger.open("ab") as file:
+        file.write(torn)
+    assert run(workspace, "--experiments", "2", seconds=SHORT).returncode == 0
+
+    assert [path.read_bytes() for path in workspace.torn.iterdir()] == [torn]
+    check_settled(workspace)
+
+
+def test_gits_own_lock_left_behind_is_said_and_afterwards_the_loop_goes_on(workspace: Workspace) -> None:
+    assert run(workspace, "--experiments", "0", seconds=SHORT).returncode == 0
+    lock = workspace.root / ".git" / "index.lock"
+    lock.touch()
+    stuck = run(workspace, "--experiments", "1", seconds=SHORT)
+    assert stuck.returncode == 1
+    assert "index.lock" in stuck.stderr
+    lock.unlink()
+
+    assert run(workspace, "--experiments", "1", seconds=SHORT).returncode == 0
+    check_settled(workspace)
+
+
+def test_failing_hooks_and_signing_play_no_part(workspace: Workspace) -> None:
+    for name in ("pre-commit", "commit-msg", "post-commit", "reference-transaction"):
+        hook = workspace.root / ".git" / "hooks" / name
+        hook.write_text("#!/bin/sh\nexit 1\n" if name != "reference-transaction" else "#!/bin/sh\nexit 0\n")
+        hook.chmod(0o755)
+    git(workspace.root, "config", "commit.gpgsign", "true")
+    git(workspace.root, "config", "gpg.program", "/bin/false")
+
+    assert run(workspace, "--experiments", "2", seconds=SHORT).returncode == 0
+    check_settled(workspace)
