@@ -18,6 +18,9 @@ from engine.files import sync_directory, write_atomically
 
 READ_AT_ONCE = 8 << 20
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding a line can raise: it is no JSON, not UTF-8, or nested without end."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -138,5 +141,5 @@ def _start_of_last_line(descriptor: int, size: int) -> int:
 def _is_json(text: bytes) -> bool:
     try:
         return isinstance(msgspec.json.decode(text), dict)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import msgspec
 
-from engine.jsonlines import Follower, JsonLinesFile, Line
+from engine.jsonlines import UNREADABLE, Follower, JsonLinesFile, Line
 from engine.workspace import Workspace
 
 MILLISECONDS_FROM = 1e11
@@ -161,11 +161,11 @@ def parse(lines: Iterable[Line]) -> Ledger:
                 segments.append((msgspec.convert(record, Config, strict=False), []))
             elif record.get("type") == "note":
                 notes.append(msgspec.convert(record, Note, strict=False))
-            elif "run" in record:
+            elif "type" not in record and "run" in record:
                 if not segments:
                     segments.append((Config(), []))
                 segments[-1][1].append(_experiment(record, len(segments) - 1))
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             bad.append(BadLine(line.number, str(error)))
     return Ledger(
         segments=tuple(
@@ -179,9 +179,8 @@ def parse(lines: Iterable[Line]) -> Ledger:
 def _experiment(record: dict[str, Any], segment: int) -> Experiment:
     known = {key: value for key, value in record.items() if value is not None or key in ("metric", "confidence")}
     known["segment"] = segment
-    known["metrics"] = {
-        name: value for name, value in (known.get("metrics") or {}).items() if isinstance(value, int | float)
-    }
+    metrics = known.get("metrics")
+    known["metrics"] = dict(filter(_is_number, metrics.items())) if isinstance(metrics, dict) else {}
     experiment = msgspec.convert(known, Experiment, strict=False)
     changes: dict[str, Any] = {}
     if experiment.timestamp >= MILLISECONDS_FROM:
@@ -191,6 +190,10 @@ def _experiment(record: dict[str, Any], segment: int) -> Experiment:
     if experiment.crashed and experiment.metric == 0:
         changes["metric"] = None
     return msgspec.structs.replace(experiment, **changes) if changes else experiment
+
+
+def _is_number(item: tuple[str, Any]) -> bool:
+    return isinstance(item[1], int | float) and not isinstance(item[1], bool)
 
 
 class LedgerFile:
