@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow.parquet
     import tiktoken
     import torch
 
@@ -120,28 +121,39 @@ def publish(part: Path, path: Path) -> None:
         os.close(folder)
 
 
-def read_documents(path: Path, group: int | None = None) -> list[str]:
-    """The texts of row group `group` of a shard, or of all of them, in order. Raises Failure where it is unreadable."""
+@contextlib.contextmanager
+def open_shard(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
+    """A shard, open for reading. Raises Failure where it, or what is read from it inside the block, is damaged."""
     import pyarrow
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            groups = range(file.num_row_groups) if group is None else (group,)
-            table = file.read_row_groups(list(groups), columns=["text"])
+            if "text" not in file.schema_arrow.names:
+                raise Failure(f"{path} has no column 'text'")
+            yield file
     except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise Failure(f"{path} is no readable parquet shard ({reason}): delete it and run prepare again") from None
-    if table.column_names != ["text"]:
-        raise Failure(f"{path} has no column 'text'")
-    return [text for text in table.column("text").to_pylist() if text]
 
 
 def row_groups(path: Path) -> int:
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(path) as file:
+    """The number of row groups of a shard."""
+    with open_shard(path) as file:
         return int(file.num_row_groups)
+
+
+def read_documents(path: Path, group: int) -> list[str]:
+    """The texts of a row group, in order, empty ones left out."""
+    with open_shard(path) as file:
+        return [text for text in file.read_row_group(group, columns=["text"]).column("text").to_pylist() if text]
+
+
+def verify(path: Path) -> None:
+    """Read a shard through, a row group at a time. Raises Failure where it is damaged."""
+    with open_shard(path) as file:
+        for group in range(file.num_row_groups):
+            file.read_row_group(group, columns=["text"])
 
 
 # ------------------------------------------------------------------------------------------------------------------
@@ -279,7 +291,7 @@ class Shard:
         if self.have() != self.size:
             raise OSError(f"the connection was cut at {self.have():,} of {self.size:,} bytes")
         try:
-            read_documents(self.part)
+            verify(self.part)
         except Failure as failure:
             self.discard(progress)
             raise OSError(failure.sentence) from None
@@ -535,6 +547,7 @@ class Budget:
     progress          0.0 … 1.0, the share of the budget that is spent: learning-rate schedules follow it
     done              no further step fits
     training_seconds  wall clock of the steps that count
+    timed_steps       the number of these
     flops             floating-point operations counted so far (0 without a FLOP_BUDGET)
 
     Without FLOP_BUDGET the budget is TIME_BUDGET seconds by the wall clock, the first UNTIMED_STEPS steps (compilation)
@@ -551,6 +564,7 @@ class Budget:
         self.device = device
         self.steps = 0
         self.flops = 0
+        self.timed_steps = 0
         self.training_seconds = 0.0
         self._last_flops = 0
         if NUM_THREADS is not None:
@@ -584,6 +598,7 @@ class Budget:
             self._last_flops = counter.flops
             self.flops += self._last_flops
         if counter is not None or self.steps > UNTIMED_STEPS:
+            self.timed_steps += 1
             self.training_seconds += time.perf_counter() - started
 
 

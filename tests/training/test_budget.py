@@ -102,6 +102,7 @@ def test_the_clock_starts_after_the_steps_that_compile(workspace: Callable[..., 
         seen.append(budget.progress)
     assert seen == [0.0, 0.0, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert budget.training_seconds == 20
+    assert (budget.steps, budget.timed_steps) == (8, 5)
     assert budget.flops == 0
 
 

@@ -81,7 +81,7 @@ def test_a_long_document_comes_as_pieces_that_fill_a_row_each(demo: Workspace) -
     assert all(piece[0] == tokenizer.bos and tokenizer.bos not in piece[1:] for piece in pieces)
     assert max(len(piece) for piece in pieces) == 257
     assert b"".join(tokenizer.decode(piece[1:]) for piece in pieces).decode() == "".join(
-        prepare.read_documents(shard[0])
+        prepare.read_documents(shard[0], 0)
     )
 
 
@@ -115,6 +115,16 @@ def test_training_never_reads_the_validation_shard(workspace: Callable[..., Work
     (own.data / "shard_00001.parquet").write_bytes(b"not to be opened")
     first_rows(own, 4, seed=0)
     assert [path.name for path in own.prepare().training_shards()] == ["shard_00000.parquet"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 and nothing more"])
+def test_a_damaged_shard_is_named_in_one_sentence(workspace: Callable[..., Workspace], content: bytes) -> None:
+    own = workspace()
+    (own.data / "shard_00000.parquet").write_bytes(content)
+    done = own.run("train.py")
+    assert done.returncode == 1
+    assert "shard_00000.parquet is no readable parquet shard" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_text_is_gone_through_again_when_it_ends(workspace: Callable[..., Workspace]) -> None:
