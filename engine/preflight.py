@@ -17,8 +17,6 @@ CHECK_TIMEOUT = 120
 
 def inspect(workspace: Workspace) -> tuple[Settings, Repository]:
     """The workspace's settings and repository, if a session can run here. Raises UnusableWorkspace."""
-    if not workspace.root.is_dir():
-        raise UnusableWorkspace(f"there is no directory {workspace.root}.")
     repository = Repository(workspace.root, workspace.state)
     branch = repository.branch()
     _require_train(workspace, repository)

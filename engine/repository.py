@@ -37,6 +37,8 @@ class Repository:
 
         Raises UnusableWorkspace where ``root`` is not the top of a repository's work tree.
         """
+        if not root.is_dir():
+            raise UnusableWorkspace(f"there is no directory {root}.")
         self.root = root
         self._scratch = scratch
         for name in _FOREIGN:

@@ -1,0 +1,177 @@
+"""What the search finds in 30 real demo experiments, beside random search and beside the spread of repeats.
+
+``python -m tests.benchmarks search`` runs, on two cores in about 25 minutes:
+
+- the baseline 5 times as it is, and 5 times with another SEED: what chance alone does to val_bpb;
+- a demo session of 30 experiments for the search (TPE on one to three knobs at a time, from the incumbent);
+- the same for uniform random search (every knob drawn anew within a factor around the incumbent's value).
+
+All start from the same hand-tuned defaults. The demo's budget is a fixed number of FLOPs, so a run's result
+does not depend on what else the machine is doing, and runs side by side are as good as one after the other.
+
+Every run is written to data/demo_runs.jsonl, a line each: arm, seed, run, status, val_bpb, knobs, seconds,
+and the loss curve as [share of the budget, training loss]. Other benchmarks fit their surrogates to it.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine import demo, knobs, ledger
+from engine.history import History
+from engine.metrics import MetricScanner
+from engine.workspace import Workspace
+
+DATA = Path(__file__).parent / "data" / "demo_runs.jsonl"
+REPEATS = 5
+CORES = 2
+POINTS = 50
+_PROGRESS = re.compile(r"\(\s*([0-9.]+)%\).*?loss:\s*([0-9.]+)")
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A session to run: which sampler, with which seed."""
+
+    name: str
+    sampler: str
+    seed: int = 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.search")
+    parser.add_argument("--experiments", type=int, default=30)
+    parser.add_argument("--seeds", type=int, default=1, help="sessions per arm")
+    options, _ = parser.parse_known_args(sys.argv[2:] if sys.argv[0].endswith("__main__.py") else None)
+    arms = [Arm(name, sampler, seed) for seed in range(options.seeds) for name, sampler in ARMS.items()]
+    with tempfile.TemporaryDirectory(prefix="autoresearch-bench-") as scratch:
+        template = Path(scratch) / "template"
+        with contextlib.redirect_stdout(io.StringIO()):
+            demo.set_up(Workspace.at(template), say=lambda _: None)
+        with ThreadPoolExecutor(CORES) as pool:
+            sessions = [pool.submit(session, template, arm, options.experiments) for arm in arms]
+            same = [pool.submit(repeat, template, None, number) for number in range(REPEATS)]
+            seeds = [pool.submit(repeat, template, 1000 + number, number) for number in range(REPEATS)]
+        records = [each.result() for each in (*same, *seeds)]
+        for each in sessions:
+            records += each.result()
+    DATA.parent.mkdir(exist_ok=True)
+    DATA.write_text("".join(json.dumps(record) + "\n" for record in records))
+    report(records)
+
+
+ARMS = {"search": "tpe", "random": "random"}
+
+
+def session(template: Path, arm: Arm, experiments: int) -> list[Record]:
+    """Run a whole session in a copy of the template; returns its runs."""
+    root = template.parent / f"{arm.name}-{arm.seed}"
+    shutil.copytree(template, root, symlinks=True)
+    workspace = Workspace.at(root)
+    text = workspace.settings.read_text()
+    text = re.sub(r'sampler = "\w+"', f'sampler = "{arm.sampler}"', text)
+    workspace.settings.write_text(re.sub(r"(?m)^seed = \d+", f"seed = {arm.seed}", text))
+    program = Path(sys.executable).parent / "autoresearch-tui"
+    subprocess.run(
+        [program, "run", str(root), "--headless", "--experiments", str(experiments)], check=True, capture_output=True
+    )
+    history = History.of(workspace)
+    return [
+        record(workspace, arm, each, history.train_of(each) or "") for each in ledger.read(workspace.ledger).experiments
+    ]
+
+
+def record(workspace: Workspace, arm: Arm, experiment: ledger.Experiment, train: str) -> Record:
+    log = workspace.run_folder(experiment.folder_number).log.read_text(errors="replace")
+    return {
+        "arm": arm.name,
+        "seed": arm.seed,
+        "run": experiment.run,
+        "status": experiment.status,
+        "val_bpb": experiment.metric,
+        "description": experiment.description,
+        "seconds": experiment.seconds,
+        "knobs": knobs.read(train),
+        "metrics": experiment.metrics,
+        "curve": curve(log),
+    }
+
+
+def repeat(template: Path, seed: int | None, number: int) -> Record:
+    """Run the baseline once more, with another SEED where one is given."""
+    name = "identical" if seed is None else "seeds"
+    root = template.parent / f"{name}-{number}"
+    shutil.copytree(template, root, symlinks=True)
+    train = root / "train.py"
+    if seed is not None:
+        train.write_text(knobs.replace(train.read_text(), {"SEED": seed}))
+    done = subprocess.run(
+        ["./autoresearch.sh"], cwd=root, check=True, capture_output=True, env={"AUTORESEARCH_PYTHON": sys.executable}
+    )
+    scanner = MetricScanner()
+    scanner.feed(done.stdout)
+    return {
+        "arm": name,
+        "seed": seed,
+        "run": number + 1,
+        "status": "keep",
+        "val_bpb": scanner.metrics["val_bpb"],
+        "description": "baseline",
+        "seconds": scanner.metrics["total_seconds"],
+        "knobs": knobs.read(train.read_text()),
+        "metrics": scanner.metrics,
+        "curve": curve(done.stdout.decode(errors="replace")),
+    }
+
+
+def curve(log: str) -> list[tuple[float, float]]:
+    """[share of the budget, training loss], thinned to some dozens of points."""
+    points = [(float(share) / 100, float(loss)) for share, loss in _PROGRESS.findall(log)]
+    return points[:: max(1, len(points) // POINTS)]
+
+
+def report(records: list[Record]) -> None:
+    """Print the table."""
+    print(f"{'arm':<12}{'runs':>6}{'kept':>6}{'crashed':>9}{'baseline':>11}{'best':>11}{'gain':>11}{'gain/sd':>9}")
+    values = [each["val_bpb"] for each in records if each["arm"] == "seeds"]
+    spread = statistics.stdev(values)
+    for name, rows in by_session(records):
+        baseline = rows[0]["val_bpb"]
+        best = min(each["val_bpb"] for each in rows if each["status"] == "keep")
+        kept = sum(each["status"] == "keep" for each in rows) - 1
+        crashed = sum(each["status"] == "crash" for each in rows)
+        print(
+            f"{name:<12}{len(rows):>6}{kept:>6}{crashed:>9}{baseline:>11.6f}{best:>11.6f}"
+            f"{baseline - best:>11.6f}{(baseline - best) / spread:>9.1f}"
+        )
+    for name, meaning in (("identical", "same seed"), ("seeds", "other seeds")):
+        values = [each["val_bpb"] for each in records if each["arm"] == name]
+        print(
+            f"baseline ×{len(values)}, {meaning}: mean {statistics.mean(values):.6f}, "
+            f"sd {statistics.stdev(values):.6f}, range {max(values) - min(values):.6f}"
+        )
+    print(f"gain/sd: the gain in standard deviations of the baseline over seeds. Runs: {DATA}")
+
+
+def by_session(records: list[Record]) -> Iterator[tuple[str, list[Record]]]:
+    names = dict.fromkeys((each["arm"], each["seed"]) for each in records if each["arm"] in ARMS)
+    for arm, seed in names:
+        yield f"{arm} {seed}", [each for each in records if (each["arm"], each["seed"]) == (arm, seed)]
+
+
+if __name__ == "__main__":
+    main()
