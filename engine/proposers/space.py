@@ -48,7 +48,7 @@ class Kind(Protocol):
 class Logarithmic:
     """Learning rates, weight decays and all that counts in factors."""
 
-    factor: float = 3.0
+    factor: float = 2.0
 
     def encode(self, value: Scalar) -> float | None:
         return float(value) if isinstance(value, int | float) and value > 0 else None
@@ -65,7 +65,7 @@ class Logarithmic:
 class NearOne:
     """Averaging coefficients such as Adam's betas: the distance from 1 counts in factors."""
 
-    factor: float = 3.0
+    factor: float = 2.0
 
     def encode(self, value: Scalar) -> float | None:
         return 1.0 - float(value) if isinstance(value, int | float) and 0 < value < 1 else None
@@ -82,7 +82,7 @@ class NearOne:
 class Share:
     """A part of a whole, 0 to 1."""
 
-    step: float = 0.25
+    step: float = 0.2
 
     def encode(self, value: Scalar) -> float | None:
         return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
