@@ -18,7 +18,9 @@ _TERMINAL_ESCAPE = re.compile(
 _METRIC = re.compile(
     r"METRIC[ \t]+(?P<name>[A-Za-z0-9_.µ]+)=(?P<value>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
 )
+_NOT_FINITE = re.compile(r"METRIC[ \t]+(?P<name>[A-Za-z0-9_.µ]+)=[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 _SAYS_METRIC = re.compile(r"METRIC[ \t]+\S")
+MOST_PROBLEMS = 20
 
 
 @dataclass
@@ -27,7 +29,7 @@ class MetricScanner:
 
     metrics: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    """Lines that say METRIC and do not parse, for the person; at most 20 are kept."""
+    """Lines that say METRIC and do not parse, for the person; at most MOST_PROBLEMS are kept."""
     _partial: bytearray = field(default_factory=bytearray)
 
     def feed(self, chunk: bytes) -> None:
@@ -45,16 +47,20 @@ class MetricScanner:
         self._partial.clear()
 
     def _grow(self, piece: bytes) -> None:
-        self._partial += piece[: LONGEST_LINE - len(self._partial)]
+        self._partial += piece[: LONGEST_LINE + 1 - len(self._partial)]
 
     def _line(self, raw: bytes) -> None:
-        if b"METRIC" not in raw:
+        if b"METRIC" not in raw and b"\x1b" not in raw:
             return
         text = _TERMINAL_ESCAPE.sub("", raw.decode("utf-8", "replace")).strip()
-        if match := _METRIC.fullmatch(text):
+        if len(raw) <= LONGEST_LINE and (match := _METRIC.fullmatch(text)):
             value = float(match["value"])
             if math.isfinite(value):
                 self.metrics[match["name"]] = value
                 return
-        if _SAYS_METRIC.match(text) and len(self.problems) < 20:
+        else:
+            match = _NOT_FINITE.fullmatch(text)
+        if match:
+            self.metrics.pop(match["name"], None)  # the last one wins, and it is no number
+        if _SAYS_METRIC.match(text) and len(self.problems) < MOST_PROBLEMS:
             self.problems.append(f"not a METRIC line (METRIC name=number): {text[:200]!r}")
