@@ -13,7 +13,7 @@ _SIGNS = (
     ("name error", re.compile(r"^(?:NameError|AttributeError|UnboundLocalError)\b.*", re.M)),
     ("shape error", re.compile(r"^RuntimeError: .*(?:size|shape|dimension).*", re.M | re.I)),
 )  # fmt: skip
-_LAST_ERROR = re.compile(r"^(?:[A-Za-z_.]+(?:Error|Exception|Exit|Interrupt))\b.*", re.M)
+_LAST_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt))\b.*", re.M)
 
 
 def failure(ended: Exit, metric_missing: bool, log_tail: str, limit_seconds: float) -> str:
@@ -44,7 +44,8 @@ def failure(ended: Exit, metric_missing: bool, log_tail: str, limit_seconds: flo
 def _exit(code: int | None) -> str:
     if code is None:
         return "no exit code"
-    number = -code if code < 0 else code - 128 if code > 128 else 0
-    if number in signal.valid_signals():
+    number = -code if code < 0 else code - 128
+    try:
         return f"killed by {signal.Signals(number).name}"
-    return f"exit code {code}"
+    except ValueError:
+        return f"exit code {code}"
