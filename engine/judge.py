@@ -3,6 +3,7 @@
 The first rule that fits decides. What may be *claimed* of a kept gain is another question.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,6 +66,8 @@ def judge(
         return Verdict(Status.CRASH, candidate.failure)
     if candidate.metric is None:
         return Verdict(Status.CRASH, "the run ended without a metric")
+    if not math.isfinite(candidate.metric):
+        return Verdict(Status.CRASH, f"the metric is {candidate.metric}")
     if candidate.violations:
         return Verdict(Status.CHECKS_FAILED, "; ".join(candidate.violations))
     if candidate.failed_checks:
@@ -79,7 +82,7 @@ def _weigh(gain: float, candidate: Candidate, incumbent: Incumbent, policy: Poli
     change = f"{incumbent.metric:.6f} → {candidate.metric:.6f}"
     if abs(gain) <= policy.equal_within:
         if candidate.growth.simpler:
-            return Verdict(Status.KEEP, f"simplification: equal ({change}) with {-candidate.growth.lines} lines less")
+            return Verdict(Status.KEEP, f"simplification: equal ({change}) with {_less(candidate.growth)}")
         return Verdict(Status.DISCARD, f"equal ({change}) and not simpler")
     if gain < 0:
         return Verdict(Status.DISCARD, f"worse by {-gain:.6f} ({change})")
@@ -94,6 +97,10 @@ def _weigh(gain: float, candidate: Candidate, incumbent: Incumbent, policy: Poli
             f"better by {gain:.6f}, but memory rose from {incumbent.memory_mb:.0f} to {candidate.memory_mb:.0f} MB",
         )
     return Verdict(Status.KEEP, f"better by {gain:.6f} ({change})")
+
+
+def _less(growth: Size) -> str:
+    return f"{-growth.lines} lines less" if growth.lines else "less on the same lines"
 
 
 def _memory_exploded(candidate: Candidate, incumbent: Incumbent, policy: PolicySettings) -> bool:

@@ -3,6 +3,7 @@
 import ast
 import difflib
 import io
+import re
 import tokenize
 from dataclasses import dataclass
 
@@ -11,10 +12,13 @@ NO_NEWLINE = "\\ No newline at end of file\n"
 
 def unified(before: str, after: str, path: str) -> str:
     """The unified diff between two versions of ``path``, in git's form; empty where they are the same."""
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}"
-    )
+    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{path}", f"b/{path}")
     return "".join(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}" for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    """As git sees them: only a newline ends one, no form feed and no lone carriage return."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,8 @@ class Size:
 
     @property
     def simpler(self) -> bool:
-        """Of a difference: less code by one measure and not more by the other."""
-        return self.lines <= 0 and self.nodes <= 0 and (self.lines < 0 or self.nodes < 0)
+        """Of a difference: fewer nodes on no more lines; fewer lines alone is another layout."""
+        return self.lines <= 0 and self.nodes < 0
 
 
 NOTHING = Size(0, 0)
