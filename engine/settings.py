@@ -8,6 +8,8 @@ from engine.errors import UnusableWorkspace
 from engine.workspace import SETTINGS, Workspace
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+"""At most some thirty years: a timer takes no infinity."""
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -17,9 +19,9 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     python: Literal["engine", "uv"] = "engine"
     """Which Python runs train.py: the engine's own, or the workspace's environment through ``uv run``."""
-    limit_seconds: Positive = 600.0
+    limit_seconds: Seconds = 600.0
     """A run over this is ended and counts as a crash."""
-    grace_seconds: Positive = 10.0
+    grace_seconds: Seconds = 10.0
     """From SIGTERM to SIGKILL."""
     environment: list[str] = []
     """Names of more environment variables that the training process may see."""
