@@ -64,7 +64,7 @@ def _what_data_lacks(workspace: Workspace, chosen: Settings) -> str:
     """Ask prepare.py, where it can be asked: other people's may not know the question."""
     if CHECK not in workspace.prepare.read_text("utf-8", "replace"):
         return ""
-    command = [*python_command(chosen.run).split(), PREPARE, CHECK]
+    command = [*python_command(chosen.run), PREPARE, CHECK]
     try:
         answer = subprocess.run(
             command, cwd=workspace.root, capture_output=True, text=True, timeout=CHECK_TIMEOUT, check=False

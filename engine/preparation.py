@@ -14,7 +14,7 @@ def prepare(workspace: Workspace, arguments: list[str] | None = None) -> None:
         raise UnusableWorkspace(
             f"{PREPARE} is missing in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` copies it."
         )
-    command = [*python_command(settings.load(workspace).run).split(), PREPARE, *(arguments or [])]
+    command = [*python_command(settings.load(workspace).run), PREPARE, *(arguments or [])]
     try:
         code = subprocess.run(command, cwd=workspace.root, check=False).returncode
     except OSError as error:

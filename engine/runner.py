@@ -26,6 +26,8 @@ from engine.workspace import RunFolder, Workspace
 
 POLL_SECONDS = 0.2
 READ_AT_ONCE = 4 << 20
+PYTHON = "AUTORESEARCH_PYTHON"
+"""The Python that autoresearch.sh is to use; without it, the workspace's own through uv."""
 RUN_ID = "AUTORESEARCH_RUN_ID"
 """Every process of a run carries its experiment's id under this name in its environment."""
 
@@ -36,19 +38,22 @@ ALLOWED = frozenset(
 ALLOWED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TRITON_", "OMP_", "MKL_", "AUTORESEARCH_")
 
 
-def environment(settings: RunSettings, python: str, identity: str) -> dict[str, str]:
+def environment(settings: RunSettings, identity: str) -> dict[str, str]:
     """What a training process may see: it runs code that a model wrote, so no keys and no tokens."""
     allowed = {
         name: value
         for name, value in os.environ.items()
         if name in ALLOWED or name.startswith(ALLOWED_PREFIXES) or name in settings.environment
     }
-    return allowed | {"PYTHONUNBUFFERED": "1", "AUTORESEARCH_PYTHON": python, RUN_ID: identity}
+    allowed.pop(PYTHON, None)
+    if settings.python == "engine":
+        allowed[PYTHON] = sys.executable
+    return allowed | {"PYTHONUNBUFFERED": "1", RUN_ID: identity}
 
 
-def python_command(settings: RunSettings) -> str:
-    """The command that runs a Python file in this workspace."""
-    return sys.executable if settings.python == "engine" else "uv run python"
+def python_command(settings: RunSettings) -> list[str]:
+    """The command that runs a Python file in this workspace, as autoresearch.sh runs it."""
+    return [sys.executable] if settings.python == "engine" else ["uv", "run", "python"]
 
 
 class Run:
@@ -78,7 +83,7 @@ class Run:
     def start(self, command: list[str], workspace: Workspace, settings: RunSettings) -> None:
         """Start the supervisor. The lock is held before it exists, so nobody can ever take the run for dead."""
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        env = environment(settings, python_command(settings), self._identity)
+        env = environment(settings, self._identity)
         env["AUTORESEARCH_LOG"] = str(self.folder.log)
         order = Order(
             command=command,

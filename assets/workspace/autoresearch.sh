@@ -7,7 +7,9 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 
-run_training() { ${AUTORESEARCH_PYTHON:-uv run python} -u train.py; }
+run_training() {
+    if [ -n "${AUTORESEARCH_PYTHON:-}" ]; then "$AUTORESEARCH_PYTHON" -u train.py; else uv run python -u train.py; fi
+}
 
 if [ -n "${AUTORESEARCH_LOG:-}" ]; then
     # No pipe in between: a process that outlives train.py and holds the pipe would hold us up too.
