@@ -354,6 +354,10 @@ def check_constants() -> None:
     """Exits with a sentence for values that cannot work together."""
     if DEPTH < 1 or ASPECT_RATIO < 1:
         sys.exit(f"DEPTH = {DEPTH} and ASPECT_RATIO = {ASPECT_RATIO} must be at least 1")
+    if MLP_RATIO < 1:
+        sys.exit(f"MLP_RATIO = {MLP_RATIO} must be at least 1")
+    if LOGIT_CAP <= 0:
+        sys.exit(f"LOGIT_CAP = {LOGIT_CAP} must be positive")
     if HEAD_DIM < 2 or HEAD_DIM % 2:
         sys.exit(f"HEAD_DIM = {HEAD_DIM} must be even: RoPE turns pairs of channels")
     tokens = DEVICE_BATCH_SIZE * MAX_SEQ_LEN

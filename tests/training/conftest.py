@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 DEMO = tomllib.loads((ROOT / "assets" / "profiles" / "demo.toml").read_text(encoding="utf-8"))
@@ -87,6 +88,12 @@ class Workspace:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Other tests run beside these, and threads that wait for each other on a busy core are slow."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -36,11 +36,8 @@ def test_every_novel_is_in_both_shards(character: str) -> None:
     assert sum(character in text for text in texts("shard_00001.parquet")) >= 2
 
 
-def test_every_row_group_mixes_most_novels() -> None:
-    file = pq.ParquetFile(CORPUS / "shard_00000.parquet")
-    for group in range(file.num_row_groups):
-        text = "\n".join(file.read_row_group(group).column("text").to_pylist())
-        assert sum(character in text for character in CHARACTERS) >= 5
+def test_the_shuffle_of_a_run_reaches_the_whole_text() -> None:
+    assert pq.ParquetFile(CORPUS / "shard_00000.parquet").num_row_groups == 1
 
 
 @pytest.mark.skipif(not SOURCES.exists(), reason="the novels' texts are not on this machine")

@@ -11,6 +11,7 @@ The slow one goes through the validation documents one at a time, in plain Pytho
 """
 
 import base64
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -79,17 +80,17 @@ def rms(x: Array) -> Array:
     return x / np.sqrt((x**2).mean(-1, keepdims=True) + np.finfo(np.float32).eps)
 
 
+@functools.cache
+def angles(positions: int, half: int, base: float) -> Array:
+    """RoPE's angle for each position and pair of channels. (positions, half)."""
+    return np.array([[position * base ** (-pair / half) for pair in range(half)] for position in range(positions)])
+
+
 def turned(x: Array, base: float) -> Array:
-    """RoPE, a position and a pair of channels at a time. x: (T, D)."""
-    out = np.empty_like(x)
+    """RoPE as a product of complex numbers. x: (T, D); channel i is paired with channel i + D/2."""
     half = x.shape[1] // 2
-    for position in range(x.shape[0]):
-        for channel in range(half):
-            angle = position * base ** (-channel / half)
-            a, b = x[position, channel], x[position, channel + half]
-            out[position, channel] = a * math.cos(angle) + b * math.sin(angle)
-            out[position, channel + half] = b * math.cos(angle) - a * math.sin(angle)
-    return out
+    pairs = (x[:, :half] + 1j * x[:, half:]) * np.exp(-1j * angles(T, half, base)[: len(x)])
+    return np.concatenate([pairs.real, pairs.imag], axis=1)
 
 
 def softmax(x: Array) -> Array:
@@ -97,7 +98,7 @@ def softmax(x: Array) -> Array:
     return e / e.sum(-1, keepdims=True)
 
 
-def slow_logits(weights: dict[str, Array], windows: list[int], tokens: list[int]) -> Array:
+def slow_logits(train: Any, weights: dict[str, Array], windows: list[int], tokens: list[int]) -> Array:
     """The demo's GPT (depth 2, width 64, 2 heads of 32) on one row, from its weights. (len(tokens), vocabulary)."""
     x = first = rms(weights["embedding.weight"][tokens])
     positions = np.arange(len(tokens))
@@ -112,12 +113,14 @@ def slow_logits(weights: dict[str, Array], windows: list[int], tokens: list[int]
         back = positions[:, None] - positions[None, :]
         heads = []
         for head in (slice(0, 32), slice(32, 64)):
-            scores = rms(turned(q[:, head], 10000)) @ rms(turned(k[:, head], 10000)).T / math.sqrt(32)
+            scores = (
+                rms(turned(q[:, head], train.ROPE_BASE)) @ rms(turned(k[:, head], train.ROPE_BASE)).T / math.sqrt(32)
+            )
             heads.append(softmax(np.where((back >= 0) & (back <= window), scores, -np.inf)) @ v[:, head])
         x = x + np.concatenate(heads, 1) @ weights[f"{name}out.weight"].T
         hidden = np.maximum(rms(x) @ weights[f"blocks.{layer}.mlp.up.weight"].T, 0) ** 2
         x = x + hidden @ weights[f"blocks.{layer}.mlp.down.weight"].T
-    return 15 * np.tanh(rms(x) @ weights["unembedding.weight"].T / 15)
+    return train.LOGIT_CAP * np.tanh(rms(x) @ weights["unembedding.weight"].T / train.LOGIT_CAP)
 
 
 def slow_bpb(own: Workspace, logits: Callable[[list[int]], Array]) -> float:
@@ -175,7 +178,7 @@ def test_it_agrees_with_the_slow_computation_on_the_corpus(workspace: Callable[.
     model, weights, train = restless_gpt(own)
     assert model.windows == [128, 256]
     fast = train.prepare.evaluate_bpb(model, train.prepare.load_tokenizer(), 4, CPU)
-    slow = slow_bpb(own, lambda tokens: slow_logits(weights, model.windows, tokens))
+    slow = slow_bpb(own, lambda tokens: slow_logits(train, weights, model.windows, tokens))
     assert fast == pytest.approx(slow, abs=1e-6)
 
 
@@ -184,7 +187,7 @@ def test_it_agrees_on_text_whose_tokens_are_no_valid_utf_8(workspace: Callable[.
     model, weights, train = restless_gpt(own)
     tokenizer = train.prepare.load_tokenizer()
     fast = train.prepare.evaluate_bpb(model, tokenizer, 4, CPU)
-    slow = slow_bpb(own, lambda tokens: slow_logits(weights, model.windows, tokens))
+    slow = slow_bpb(own, lambda tokens: slow_logits(train, weights, model.windows, tokens))
     assert fast == pytest.approx(slow, abs=1e-6)
 
     # with the bytes of decoded strings, as others count them, the same model looks better than it is

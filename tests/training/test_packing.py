@@ -121,7 +121,7 @@ def test_training_never_reads_the_validation_shard(workspace: Callable[..., Work
 def test_a_damaged_shard_is_named_in_one_sentence(workspace: Callable[..., Workspace], content: bytes) -> None:
     own = workspace()
     (own.data / "shard_00000.parquet").write_bytes(content)
-    done = own.run("train.py")
+    done = own.run("-c", "import prepare; next(prepare.token_documents(None, prepare.training_shards(), 0))")
     assert done.returncode == 1
     assert "shard_00000.parquet is no readable parquet shard" in done.stderr
     assert done.stderr.count("\n") == 1

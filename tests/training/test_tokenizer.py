@@ -95,7 +95,7 @@ def test_a_vocabulary_larger_than_the_text_gives_is_refused_in_one_sentence(
 def test_a_damaged_tokenizer_file_is_named_in_one_sentence(workspace: Callable[..., Workspace], content: str) -> None:
     own = workspace()
     (own.data / "tokenizer-2048.json").write_text(content, encoding="latin-1")
-    done = own.run("train.py")
+    done = own.run("-c", "import prepare; prepare.load_tokenizer()")
     assert done.returncode == 1
     assert "tokenizer-2048.json is no tokenizer of this version" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -26,11 +27,18 @@ def summary(output: str) -> dict[str, float]:
     return {name: float(value) for name, value in found}
 
 
-def test_a_run_prints_its_progress_in_one_line_and_its_summary(workspace: Callable[..., Workspace]) -> None:
-    done = workspace(**SHORT).run("train.py")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    progress, _, end = done.stdout.partition("\n")
+@pytest.fixture(scope="module")
+def short(demo: Workspace, tmp_path_factory: pytest.TempPathFactory) -> CompletedProcess[str]:
+    """A short run with the demo's constants."""
+    own = Workspace(tmp_path_factory.mktemp("short") / "workspace", **SHORT)
+    own.data.symlink_to(demo.data)
+    return own.run("train.py")
+
+
+def test_a_run_prints_its_progress_in_one_line_and_its_summary(short: CompletedProcess[str]) -> None:
+    assert short.returncode == 0, short.stderr
+    assert short.stderr == ""
+    progress, _, end = short.stdout.partition("\n")
     frames = progress.split("\r")[1:]
     assert all(
         re.fullmatch(
@@ -50,18 +58,23 @@ def test_a_run_prints_its_progress_in_one_line_and_its_summary(workspace: Callab
     assert re.search(r"^val_bpb:          \d\.\d{6}$", end, re.MULTILINE)
 
 
-def test_two_runs_agree_to_the_last_digit_and_another_seed_does_not(workspace: Callable[..., Workspace]) -> None:
-    one, same, other = (summary(workspace(**SHORT, SEED=seed).run("train.py").stdout) for seed in (1, 1, 2))
+def test_two_runs_agree_to_the_last_digit(short: CompletedProcess[str], workspace: Callable[..., Workspace]) -> None:
+    one, other = summary(short.stdout), summary(workspace(**SHORT).run("train.py").stdout)
     for name in ("val_bpb", "num_steps", "total_tokens_M"):
-        assert one[name] == same[name]
-    assert one["val_bpb"] != other["val_bpb"]
+        assert one[name] == other[name]
 
 
-def test_accumulated_passes_train_the_same_model(workspace: Callable[..., Workspace]) -> None:
-    whole, parts = (
-        summary(workspace(**SHORT, DEVICE_BATCH_SIZE=rows).run("train.py").stdout)["val_bpb"] for rows in (4, 2)
-    )
-    assert whole == pytest.approx(parts, abs=1e-4)
+def test_another_seed_trains_another_model(short: CompletedProcess[str], workspace: Callable[..., Workspace]) -> None:
+    other = summary(workspace(**SHORT, SEED=1).run("train.py").stdout)
+    assert other["val_bpb"] != summary(short.stdout)["val_bpb"]
+    assert other["num_steps"] == summary(short.stdout)["num_steps"]
+
+
+def test_accumulated_passes_train_the_same_model(
+    short: CompletedProcess[str], workspace: Callable[..., Workspace]
+) -> None:
+    parts = summary(workspace(**SHORT, DEVICE_BATCH_SIZE=2).run("train.py").stdout)
+    assert parts["val_bpb"] == pytest.approx(summary(short.stdout)["val_bpb"], abs=1e-4)
 
 
 def test_under_the_clock_it_ends_too(workspace: Callable[..., Workspace]) -> None:
@@ -75,19 +88,13 @@ def test_under_the_clock_it_ends_too(workspace: Callable[..., Workspace]) -> Non
 @pytest.mark.parametrize(
     ("constants", "sentence"),
     [
-        ({"EMBEDDING_LR": float("1e38")}, "training failed: the loss is nan"),
+        ({"EMBEDDING_LR": 1e38}, "training failed: the loss is nan"),
         ({"UNEMBEDDING_LR": 1e4}, "training failed: the loss exploded to"),
         ({"TOTAL_BATCH_SIZE": 1000}, "TOTAL_BATCH_SIZE = 1000 must be a multiple of DEVICE_BATCH_SIZE * MAX_SEQ_LEN"),
-        ({"DEVICE_BATCH_SIZE": 3}, "must be a multiple of DEVICE_BATCH_SIZE * MAX_SEQ_LEN = 3 * 256 = 768"),
-        ({"DEVICE_BATCH_SIZE": 0}, "must be a multiple of DEVICE_BATCH_SIZE * MAX_SEQ_LEN = 0 * 256 = 0"),
-        ({"WINDOW_PATTERN": "SXL"}, "WINDOW_PATTERN must consist of the letters S and L, not 'SXL'"),
-        ({"WINDOW_PATTERN": ""}, "WINDOW_PATTERN must consist of the letters S and L, not ''"),
-        ({"DEPTH": 0}, "DEPTH"),
-        ({"HEAD_DIM": 33}, "HEAD_DIM"),
     ],
 )
 def test_what_cannot_work_ends_at_once_with_a_sentence(
-    workspace: Callable[..., Workspace], constants: dict[str, float | str], sentence: str
+    workspace: Callable[..., Workspace], constants: dict[str, float], sentence: str
 ) -> None:
     done = workspace(**(SHORT | constants)).run("train.py")
     assert done.returncode == 1
@@ -95,6 +102,26 @@ def test_what_cannot_work_ends_at_once_with_a_sentence(
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1
     assert "val_bpb" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("constants", "sentence"),
+    [
+        ({"DEVICE_BATCH_SIZE": 3}, "must be a multiple of DEVICE_BATCH_SIZE * MAX_SEQ_LEN = 3 * 256 = 768"),
+        ({"DEVICE_BATCH_SIZE": 0}, "must be a multiple of DEVICE_BATCH_SIZE * MAX_SEQ_LEN = 0 * 256 = 0"),
+        ({"WINDOW_PATTERN": "SXL"}, "WINDOW_PATTERN must consist of the letters S and L, not 'SXL'"),
+        ({"WINDOW_PATTERN": ""}, "WINDOW_PATTERN must consist of the letters S and L, not ''"),
+        ({"DEPTH": 0}, "DEPTH = 0 and ASPECT_RATIO = 32 must be at least 1"),
+        ({"HEAD_DIM": 33}, "HEAD_DIM = 33 must be even"),
+        ({"MLP_RATIO": 0}, "MLP_RATIO = 0 must be at least 1"),
+        ({"LOGIT_CAP": 0.0}, "LOGIT_CAP = 0.0 must be positive"),
+    ],
+)
+def test_bad_constants_are_named(
+    workspace: Callable[..., Workspace], constants: dict[str, float | str], sentence: str
+) -> None:
+    with pytest.raises(SystemExit, match=re.escape(sentence)):
+        workspace(**(SHORT | constants)).train().main()
 
 
 @pytest.mark.gpu
