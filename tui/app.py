@@ -17,19 +17,16 @@ from engine import commands
 from engine.workspace import Workspace
 from tui import terminal, theme
 from tui.asking import Question, Sentence
-from tui.bottom_line import BottomLine, is_fresh
+from tui.bottom_line import is_fresh
 from tui.condition import condition
 from tui.gpu import GpuWatch
 from tui.help import Help, Section, key_name
 from tui.main_screen import MainScreen
 from tui.painter import LineView
-from tui.panes.diff import DiffPane
 from tui.panes.history import HistoryPlot
-from tui.panes.log import LogPane
 from tui.panes.pane import View
 from tui.panes.runs import RunsView
 from tui.session import Session
-from tui.status_line import StatusLine
 from tui.text import count
 from tui.view_state import Notice, ViewState, beside, subject
 
@@ -136,8 +133,8 @@ class Viewer(App[None], inherit_bindings=False):
         """Show what is known now."""
         state, now = self.state, self._clock()
         gpu = self._gpu.latest if self._gpu else None
-        self.main.query_one(StatusLine).show(state, now, gpu, self.workspace.root.name)
-        self.main.query_one(BottomLine).show(self._keys(), self._notice(now))
+        self.main.status.show(state, now, gpu, self.workspace.root.name)
+        self.main.bottom.show(self._keys(), self._notice(now))
         about = subject(state, self.selected)
         self.main.show(View(self.workspace, state, self.selected, about, now))
 
@@ -151,7 +148,7 @@ class Viewer(App[None], inherit_bindings=False):
         return keys
 
     def _notice(self, now: float) -> Notice | None:
-        fresh = [each for each in (self._own_notice, self.state.notice) if is_fresh(each, now)]
+        fresh = [each for each in (self.state.notice, self._own_notice) if is_fresh(each, now)]
         return max((each for each in fresh if each), key=lambda each: each.at, default=None)
 
     def say(self, text: str, role: str = "") -> None:
@@ -265,10 +262,10 @@ class Viewer(App[None], inherit_bindings=False):
         self.refresh_view()
 
     def action_follow(self) -> None:
-        self.main.query_one(LogPane).body.follow()
+        self.main.log_pane.body.follow()
 
     def action_diff_base(self) -> None:
-        self.main.query_one(DiffPane).next_base()
+        self.main.diff_pane.next_base()
         self.refresh_view()
 
     def action_help(self) -> None:

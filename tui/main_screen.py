@@ -21,6 +21,8 @@ SMALLEST = (80, 24)
 LARGE = (100, 30)
 ORDER = ("log", "history", "notes", "diff", "runs")
 """The panes in the order of their keys, 1 to 5."""
+IN_ROWS = ("log", "notes", "history", "diff", "runs")
+"""The panes as they stand in the large layout, row by row."""
 
 
 class TabLine(Lines):
@@ -48,24 +50,37 @@ class TabLine(Lines):
         return [(*spans, Span(" " * max(0, left - width(about))), *about)]
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Screen[None], inherit_bindings=False):
     """Shows a View. Which pane has the focus, and whether it is zoomed, is all that it remembers."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.status = StatusLine()
+        self.tabs = TabLine()
+        self.bottom = BottomLine()
+        self.log_pane = LogPane(id="log")
+        self.diff_pane = DiffPane(id="diff")
+        self.panes: list[Pane] = [
+            self.log_pane,
+            HistoryPane(id="history"),
+            NotesPane(id="notes"),
+            self.diff_pane,
+            RunsPane(id="runs"),
+        ]
+        """In the order of their keys, 1 to 5."""
+        self._too_small = Static(id="too-small", markup=False)
+        self._upper = "log"
+        """In the small layout: the pane above the runs."""
+        self._zoomed = ""
+
     def compose(self) -> ComposeResult:
-        yield StatusLine()
-        yield TabLine()
-        with Container(id="panes"):
-            yield LogPane(id="log")
-            yield NotesPane(id="notes")
-            yield HistoryPane(id="history")
-            yield DiffPane(id="diff")
-            yield RunsPane(id="runs")
-        yield BottomLine()
-        yield Static(id="too-small", markup=False)
+        yield self.status
+        yield self.tabs
+        yield Container(*(self.pane(name) for name in IN_ROWS), id="panes")
+        yield self.bottom
+        yield self._too_small
 
     def on_mount(self) -> None:
-        self._shown = "log"
-        self.pane("log").add_class("-shown")
         self._lay_out(self.app.size.width, self.app.size.height)
         self.pane("log").body.focus()
 
@@ -76,35 +91,42 @@ class MainScreen(Screen[None]):
         tiny = columns < SMALLEST[0] or rows < SMALLEST[1]
         if tiny:
             words = f"The screen needs {SMALLEST[0]}×{SMALLEST[1]}; this terminal is {columns}×{rows}."
-            self.query_one("#too-small", Static).update(words)
+            self._too_small.update(words)
         self.set_class(tiny, "-tiny")
         self.set_class(columns < LARGE[0] or rows < LARGE[1], "-small")
         self.set_class(rows >= LARGE[1], "-roomy")
+        self._choose_panes()
+
+    def _choose_panes(self) -> None:
+        """Display the panes that there is room for; at once, because only what is there can take the focus."""
+        for pane in self.panes:
+            if self._zoomed:
+                pane.display = pane.id == self._zoomed
+            else:
+                pane.display = pane.id in (self._upper, "runs") or not self.has_class("-small")
+        self.set_class(bool(self._zoomed), "-zoomed")
 
     def pane(self, name: str) -> Pane:
-        return self.query_one(f"#{name}", Pane)
-
-    @property
-    def panes(self) -> list[Pane]:
-        return [self.pane(name) for name in ORDER]
+        return self.panes[ORDER.index(name)]
 
     @property
     def current(self) -> Pane:
         """The pane that takes the keys."""
-        return next((pane for pane in self.panes if pane.has_pseudo_class("focus-within")), self.pane(self._shown))
+        focused = self.focused
+        return next((pane for pane in self.panes if focused is pane.body), self.pane(self._upper))
 
     @property
     def is_zoomed(self) -> bool:
-        return self.has_class("-zoomed")
+        return bool(self._zoomed)
 
     def go_to(self, name: str) -> None:
         """Give a pane the keys; in the small layout also the place above the runs, if zoomed the screen."""
         if name != "runs":
-            self._shown = name
-        for pane in self.panes:
-            pane.set_class(pane.id == self._shown, "-shown")
-            pane.set_class(self.is_zoomed and pane.id == name, "-zoom")
-        self.pane(name).body.focus()
+            self._upper = name
+        if self._zoomed:
+            self._zoomed = name
+        self._choose_panes()
+        self.set_focus(self.pane(name).body)
 
     def step(self, by: int) -> None:
         """To the next pane, or the one before."""
@@ -114,12 +136,11 @@ class MainScreen(Screen[None]):
     def zoom(self) -> None:
         """Give the current pane the whole screen, or end that."""
         name = self.current.id or "log"
-        self.toggle_class("-zoomed")
+        self._zoomed = "" if self._zoomed else name
         self.go_to(name)
 
     def show(self, view: View) -> None:
         """Show a view in every pane; each draws only if its part of it has changed."""
         for pane in self.panes:
             pane.show(view)
-        shown = self.pane(self._shown)
-        self.query_one(TabLine).show(self.panes[:4], self._shown, shown.about)
+        self.tabs.show(self.panes[:4], self._upper, self.pane(self._upper).about)

@@ -46,9 +46,9 @@ def _signals(app: "Viewer", ended_by: list[int]) -> Iterator[None]:
     def give_up() -> None:
         if settings is not None:
             termios.tcsetattr(sys.__stdin__.fileno(), termios.TCSANOW, settings)  # type: ignore[union-attr]
-            os.set_blocking(sys.__stdout__.fileno(), False)  # type: ignore[union-attr]
+            os.set_blocking(sys.__stderr__.fileno(), False)  # type: ignore[union-attr]
             with suppress(OSError):  # nobody reads it
-                os.write(sys.__stdout__.fileno(), RESTORE.encode())  # type: ignore[union-attr]
+                os.write(sys.__stderr__.fileno(), RESTORE.encode())  # type: ignore[union-attr]
         os._exit(128 + ended_by[0])
 
     def leave(number: int, frame: FrameType | None) -> None:

@@ -1,11 +1,11 @@
 """The viewer over a recorded session, with the recording's clock and no GPU."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.tui import sessions
 from tests.tui.sessions import Recorder
 from tui import theme
 from tui.app import Viewer
@@ -21,16 +21,13 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
-@pytest.fixture
-def record(tmp_path: Path) -> Callable[[Recording], Recorder]:
-    """Records a session in a directory of its own, which has the same name on every machine."""
-    return lambda recording: recording(tmp_path / "demo")
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording of a hundred runs is a thousand appended lines; none of these tests pulls the plug."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def viewer(recorder: Recorder, *, alive: bool = True) -> Viewer:
     """A viewer of a recording, whose engine is alive or not as the test says."""
     session = Session(recorder.workspace, is_alive=lambda: alive)
     return Viewer(recorder.workspace, session=session, clock=lambda: recorder.now)
-
-
-__all__ = ["Recording", "sessions", "viewer"]

@@ -1,6 +1,7 @@
 """The plot never fails, and never lets one bad run hide the good ones."""
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -75,7 +76,7 @@ def test_in_ascii_there_is_no_other_character() -> None:
     assert not [mark for mark in "●○×▲▼◆─┐" if mark in drawn.replace("└", "").replace("─", "")]
 
 
-def test_thousands_of_runs_fit(tmp_path: object) -> None:
+def test_thousands_of_runs_fit() -> None:
     points = [Point(run, 1.8 - run / 1e5, "keep" if run % 40 == 1 else "discard") for run in range(1, 5001)]
     drawn = draw(points, 100, 14, selected=2500)
     assert len(drawn) == 14 and all(width(line) <= 100 for line in drawn)
@@ -98,7 +99,7 @@ def test_no_history_breaks_the_plot(history: list[tuple[float | None, str]], w: 
     assert all(width(line) <= w for line in drawn)
 
 
-def test_a_recorded_session_is_drawn(record: object, tmp_path: object) -> None:
-    state = Session(hundred(tmp_path).workspace, is_alive=lambda: True).poll()  # type: ignore[arg-type]
+def test_a_recorded_session_is_drawn(tmp_path: Path) -> None:
+    state = Session(hundred(tmp_path).workspace, is_alive=lambda: True).poll()
     drawn = picture(draw(points_of(state.rows, 0), 100, 16))
     assert len(drawn) == 16 and sum(line.count("×") for line in drawn) == 9

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.widgets import Static
 
 from engine.workspace import Workspace
 from tui.diff import compare, knob_line, read_patch, styled
@@ -56,17 +55,18 @@ class DiffPane(Pane):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._body = DiffView()
         self._base = 0
         self._shown: object = None
         self._patch: list[str] | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(classes="instead", markup=False)
-        yield DiffView()
+        yield self.instead
+        yield self._body
 
     @property
     def body(self) -> DiffView:
-        return self.query_one(DiffView)
+        return self._body
 
     @property
     def base(self) -> str:

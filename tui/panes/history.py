@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
 
 from tui.history_plot import MIN_HEIGHT, MIN_WIDTH, Point, draw
 from tui.painter import Lines
@@ -73,13 +72,17 @@ class HistoryPane(Pane):
 
     NUMBER, NAME = "2", "val_bpb"
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._body = HistoryPlot()
+
     def compose(self) -> ComposeResult:
-        yield Static(classes="instead", markup=False)
-        yield HistoryPlot()
+        yield self.instead
+        yield self._body
 
     @property
     def body(self) -> HistoryPlot:
-        return self.query_one(HistoryPlot)
+        return self._body
 
     def show(self, view: View) -> None:
         state = view.state

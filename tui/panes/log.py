@@ -1,7 +1,6 @@
 """Pane 1: what the run prints, under one line of its progress."""
 
 from textual.app import ComposeResult
-from textual.widgets import Static
 
 from tui.painter import Lines
 from tui.panes.pane import Pane, View
@@ -43,18 +42,23 @@ class LogPane(Pane):
 
     NUMBER, NAME = "1", "log"
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._body = RunLogView(id="run-log")
+        self._progress_line = ProgressLine()
+
     def compose(self) -> ComposeResult:
-        yield ProgressLine()
-        yield Static(classes="instead", markup=False)
-        yield RunLogView(id="run-log")
+        yield self._progress_line
+        yield self.instead
+        yield self._body
 
     @property
     def body(self) -> RunLogView:
-        return self.query_one(RunLogView)
+        return self._body
 
     def show(self, view: View) -> None:
         subject = view.subject
-        line = self.query_one(ProgressLine)
+        line = self._progress_line
         progress = view.state.progress if subject and subject.is_live and not subject.is_cut_off else None
         if line.progress != progress:
             line.progress = progress

@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 from textual.app import ComposeResult
-from textual.widgets import Static
 
 from engine.ledger import FIRST_ASI_KEYS
 from tui.painter import LineView
@@ -153,13 +152,17 @@ class NotesPane(Pane):
 
     NUMBER, NAME = "3", "notes"
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._body = NotesView()
+
     def compose(self) -> ComposeResult:
-        yield Static(classes="instead", markup=False)
-        yield NotesView()
+        yield self.instead
+        yield self._body
 
     @property
     def body(self) -> NotesView:
-        return self.query_one(NotesView)
+        return self._body
 
     def show(self, view: View) -> None:
         self.body.show(view.subject)

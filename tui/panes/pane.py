@@ -27,7 +27,12 @@ class Pane(Vertical):
 
     NUMBER = ""
     NAME = ""
-    _titles: tuple[str, str] | None = None
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.instead = Static(classes="instead", markup=False)
+        self._titles: tuple[str, str] | None = None
+        self._words_instead = ""
 
     def on_mount(self) -> None:
         self.entitle()
@@ -57,9 +62,9 @@ class Pane(Vertical):
 
     def say_instead(self, words: str) -> None:
         """Show ``words`` in place of the body, or (empty) the body."""
-        place = self.query_one(".instead", Static)
-        if words:
-            place.update(Content(words))
-        if place.display != bool(words):
-            place.display = bool(words)
-            self.body.set_class(bool(words), "-hidden")
+        if words == self._words_instead:
+            return
+        self._words_instead = words
+        self.instead.update(Content(words))
+        self.instead.display = bool(words)
+        self.body.set_class(bool(words), "-hidden")

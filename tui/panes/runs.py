@@ -5,7 +5,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import Static
 
 from tui.painter import Lines, LineView
 from tui.panes.pane import Pane, View
@@ -172,19 +171,24 @@ class RunsPane(Pane):
 
     NUMBER, NAME = "5", "runs"
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._body = RunsView()
+        self._header = RunsHeader()
+
     def compose(self) -> ComposeResult:
-        yield RunsHeader()
-        yield Static(classes="instead", markup=False)
-        yield RunsView()
+        yield self._header
+        yield self.instead
+        yield self._body
 
     @property
     def body(self) -> RunsView:
-        return self.query_one(RunsView)
+        return self._body
 
     def show(self, view: View) -> None:
         state = view.state
         self.body.show(view)
-        header = self.query_one(RunsHeader)
+        header = self._header
         header.display = self.body.line_count() > 0
         if header.metric != state.metric_name:
             header.metric = state.metric_name

@@ -1,0 +1,321 @@
+"""Every key, pressed on a recorded session: what it shows, and what it asks of the engine."""
+
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from engine.commands import Annotate, AnyCommand, CommandFollower, Enqueue, Message, Pause, Resume, Skip, Stop
+from engine.events import CommandDone, Paused
+from tests.tui import sessions
+from tests.tui.conftest import viewer
+from tests.tui.sessions import Recorder
+from tui.app import Viewer
+from tui.asking import Question, Sentence
+from tui.bottom_line import BottomLine
+from tui.help import Help, help_lines
+from tui.main_screen import ORDER, TabLine
+from tui.panes.diff import BASES, DiffPane
+from tui.panes.log import LogPane
+from tui.panes.runs import RunsView
+from tui.spans import plain
+from tui.status_line import StatusLine
+
+SMALL, LARGE = (80, 24), (120, 35)
+
+
+def asked(recorder: Recorder) -> list[AnyCommand]:
+    """The commands that wait for the engine."""
+    received = CommandFollower(recorder.workspace).poll()
+    return [each.command for each in received if each.command is not None]
+
+
+def status(app: Viewer) -> str:
+    line = app.main.query_one(StatusLine)
+    return plain(line.compose_lines(200, 1)[0])
+
+
+def bottom(app: Viewer) -> str:
+    return plain(app.main.query_one(BottomLine).compose_lines(200, 1)[0])
+
+
+async def type_in(pilot: Pilot[None], text: str) -> None:
+    pilot.app.screen.query_one(Input).value = text
+    await pilot.press("enter")
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_pause_is_asked_for_said_and_taken_back(tmp_path: Path, size: tuple[int, int]) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.press("p")
+        (command,) = asked(recorder)
+        assert isinstance(command, Pause)
+        assert "pausing after this experiment" in status(app)
+        recorder.emit(CommandDone(id=command.id, command="pause", offset=1, answer="paused after run 4"))
+        recorder.emit(Paused())
+        app.poll()
+        assert "pausing after this experiment" in status(app)
+        assert "paused after run 4" in bottom(app)
+        recorder.finish("discard", 1.8, "worse", description="d")
+        recorder.now += 60
+        app.poll()
+        assert "● paused" in status(app) and "p resume" in bottom(app)
+        await pilot.press("p")
+        assert isinstance(asked(recorder)[-1], Resume)
+
+
+async def test_skip_asks_and_names_its_run(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        for answer in ("n", "escape", "x", "n"):
+            await pilot.press("s", answer)
+            if answer == "x":
+                assert isinstance(app.screen, Question)
+                await pilot.press("escape")
+        await pilot.pause()
+        assert asked(recorder) == []
+        await pilot.press("s", "y")
+        (command,) = asked(recorder)
+        assert isinstance(command, Skip) and command.run == 4
+
+
+async def test_skip_has_nothing_to_do_between_runs(tmp_path: Path) -> None:
+    recorder = sessions.paused(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("s")
+        assert not isinstance(app.screen, Question) and "Nothing runs" in bottom(app)
+
+
+@pytest.mark.parametrize(("key", "kind"), [("m", Message), ("i", Enqueue)])
+async def test_a_sentence_is_typed_and_sent(tmp_path: Path, key: str, kind: type[Message] | type[Enqueue]) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press(key)
+        await pilot.press("p", "q", "space", "1")  # plain letters here, no commands
+        assert app.screen.query_one(Input).value == "pq 1"
+        await pilot.press("escape")
+        await pilot.press(key, "enter")
+        assert asked(recorder) == []
+        await pilot.press(key)
+        await type_in(pilot, "  try [b]RoPE[/b] = 2×  ")
+        (command,) = asked(recorder)
+        assert isinstance(command, kind) and command.text == "try [b]RoPE[/b] = 2×"
+
+
+async def test_a_note_goes_to_the_selected_run(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=LARGE) as pilot:
+        await pilot.pause()
+        await pilot.press("5", "down", "down", "a")
+        assert isinstance(app.screen, Sentence)
+        await type_in(pilot, "suspiciously good")
+        (command,) = asked(recorder)
+        assert isinstance(command, Annotate) and (command.run, command.text) == (2, "suspiciously good")
+
+
+@pytest.mark.parametrize(("answer", "now"), [("a", False), ("n", True)])
+async def test_stop_asks_how(tmp_path: Path, answer: str, now: bool) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("ctrl+q", "escape")
+        assert asked(recorder) == []
+        await pilot.press("ctrl+q", answer)
+        (command,) = asked(recorder)
+        assert isinstance(command, Stop) and command.now is now
+        assert app.is_running
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_digits_and_tab_go_to_the_panes(tmp_path: Path, size: tuple[int, int]) -> None:
+    app = viewer(sessions.three(tmp_path))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        for number, name in enumerate(ORDER, 1):
+            await pilot.press(str(number))
+            assert app.main.current.id == name and app.main.pane(name).body.has_focus
+            assert app.main.pane(name).body.region.area > 0
+        await pilot.press("tab")
+        assert app.main.current.id == "log"
+        await pilot.press("shift+tab", "shift+tab")
+        assert app.main.current.id == "diff"
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_zoom_gives_a_pane_the_screen(tmp_path: Path, size: tuple[int, int]) -> None:
+    app = viewer(sessions.three(tmp_path))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.press("3", "z")
+        await pilot.pause()
+        assert app.main.pane("notes").size.width >= size[0] - 4
+        assert not app.main.pane("runs").display and not app.main.pane("log").display
+        await pilot.press("5")
+        await pilot.pause()
+        assert app.main.pane("runs").size.height > size[1] - 8 and not app.main.pane("notes").display
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not app.main.is_zoomed and app.main.pane("log" if size == LARGE else "notes").display
+
+
+async def test_the_runs_choose_what_the_other_panes_show(tmp_path: Path) -> None:
+    app = viewer(sessions.hundred(tmp_path))
+    async with app.run_test(size=LARGE) as pilot:
+        await pilot.pause()
+        assert "run 101 · live" in app.main.pane("log").about
+        await pilot.press("5", "down")
+        assert app.selected == 100
+        for name in ("log", "notes", "diff", "history"):
+            assert "run 100" in app.main.pane(name).about
+        assert app.main.query_one(LogPane).body.path == app.workspace.run_folder(100).log
+        await pilot.press("end")
+        assert app.selected == 1
+        await pilot.press("up", "pageup")
+        assert app.selected is not None and app.selected > 2
+        view = app.main.query_one(RunsView)
+        assert view.scroll_offset.y <= view.cursor < view.scroll_offset.y + view.size.height
+        await pilot.press("home")
+        assert app.selected is None
+        await pilot.press("2", "left", "left")
+        assert app.selected == 99
+        await pilot.press("right", "escape")
+        assert app.selected is None and "run 101 · live" in app.main.pane("log").about
+
+
+async def test_the_log_follows_until_one_scrolls_up(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    log = recorder.workspace.run_folder(4).log
+    with log.open("ab") as file:
+        file.write(b"".join(b"\nline %d" % number for number in range(200)))
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        view = app.main.query_one(LogPane).body
+        assert view.following and view.scroll_offset.y == view.max_scroll_y > 0
+        await pilot.press("up")
+        await pilot.pause()
+        at = view.scroll_offset.y
+        assert not view.following
+        with log.open("ab") as file:
+            file.write(b"\nand\nthree\nmore\n")
+        app.poll()
+        await pilot.pause()
+        assert view.scroll_offset.y == at and view.new_lines == 3
+        assert "3 new lines below" in app.main.pane("log").about
+        await pilot.press("f")
+        await pilot.pause()
+        assert view.following and view.scroll_offset.y == view.max_scroll_y
+        await pilot.press("home", "end")
+        await pilot.pause()
+        assert view.following
+
+
+async def test_d_goes_through_the_bases_of_the_diff(tmp_path: Path) -> None:
+    app = viewer(sessions.hundred(tmp_path))
+    async with app.run_test(size=LARGE) as pilot:
+        await pilot.pause()
+        pane = app.main.query_one(DiffPane)
+        seen = []
+        for _ in range(3):
+            assert f"against {pane.base}" in pane.about
+            assert pane.body.line_count() > 0
+            seen.append(pane.base)
+            await pilot.press("d")
+        assert tuple(seen) == BASES and pane.base == BASES[0]
+
+
+async def test_help_lists_every_binding(tmp_path: Path) -> None:
+    app = viewer(sessions.three(tmp_path))
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, Help)
+        lines = "\n".join(plain(line) for line in help_lines(app.help_sections()))
+        bindings = [each for _, section in app.help_sections() for each in section if isinstance(each, Binding)]
+        assert len(bindings) > 30
+        for binding in bindings:
+            assert binding.id and binding.tooltip and binding.tooltip in lines
+        assert len({binding.id for binding in bindings}) == len(bindings)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, Help)
+
+
+async def test_the_palette_has_every_command(tmp_path: Path) -> None:
+    app = viewer(sessions.three(tmp_path))
+    async with app.run_test(size=LARGE) as pilot:
+        await pilot.pause()
+        names = [command.title for command in app.get_system_commands(app.screen)]
+        assert len(names) >= 20
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        assert app.screen is not app.main
+        await pilot.press(*"whole screen", "enter")
+        await pilot.pause()
+        await pilot.press("enter") if app.screen is not app.main else None
+        await pilot.pause()
+        assert app.main.is_zoomed
+
+
+async def test_q_leaves_and_the_engine_goes_on(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("q")
+    assert not app.is_running and asked(recorder) == []
+    assert "goes on, at run 4" in app.goodbye() and str(recorder.workspace.root) in app.goodbye()
+
+
+async def test_what_is_sent_to_a_dead_engine_is_said_to_wait(tmp_path: Path) -> None:
+    recorder = sessions.gone(tmp_path)
+    app = viewer(recorder, alive=False)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        assert "engine gone" in status(app)
+        await pilot.press("m")
+        await type_in(pilot, "hello")
+        assert len(asked(recorder)) == 1
+        assert "No engine runs" in bottom(app)
+        await pilot.press("s")
+        assert not isinstance(app.screen, Question)
+    assert "No engine runs" in app.goodbye()
+
+
+async def test_a_small_terminal_is_told_so_in_one_sentence(tmp_path: Path) -> None:
+    app = viewer(sessions.three(tmp_path))
+    async with app.run_test(size=(79, 24)) as pilot:
+        await pilot.pause()
+        assert app.main.query_one("#too-small").display and not app.main.query_one("#panes").display
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert not app.main.query_one("#too-small").display and app.main.query_one(TabLine).display
+        await pilot.resize_terminal(140, 40)
+        await pilot.pause()
+        assert not app.main.query_one(TabLine).display and app.main.pane("diff").display
+
+
+async def test_an_engine_that_starts_later_is_noticed(tmp_path: Path) -> None:
+    recorder = sessions.empty(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        recorder.open()
+        recorder.begin()
+        app.poll()
+        await pilot.pause()
+        assert "training" in status(app) and "run 1" in status(app)
+        assert app.main.query_one(LogPane).body.line_count() > 0
