@@ -6,14 +6,13 @@ Setting one changes its literal and not a character besides.
 import ast
 import operator
 import re
-from collections.abc import Mapping
-
-import libcst as cst
+from collections.abc import Iterator, Mapping
 
 Scalar = bool | int | float | str
 Value = Scalar | tuple[Scalar, ...]
 
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _ARITHMETIC = {
     ast.Mult: operator.mul,
     ast.Pow: operator.pow,
@@ -30,28 +29,31 @@ def read(source: str) -> dict[str, Value]:
 
     Arithmetic on numbers (``2**19``) counts as a literal; None and nested literals are no knobs.
     """
-    knobs = {}
-    for statement in ast.parse(source).body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=expression):
-                pass
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as expression):
-                pass
-            case _:
-                continue
-        if _NAME.fullmatch(name) and (value := _literal(expression)) is not None:
-            knobs[name] = value
-    return knobs
+    return {name: value for name, node in _assignments(source) if (value := _literal(node)) is not None}
 
 
 def replace(source: str, values: Mapping[str, Value]) -> str:
-    """The file with these knobs set. Raises KeyError for a name that is no top-level assignment in it."""
-    module = cst.parse_module(source)
-    setter = _Setter(dict(values))
-    changed = module.visit(setter)
-    if setter.missing:
-        raise KeyError(", ".join(sorted(setter.missing)))
-    return changed.code
+    """The file with these knobs set. Raises KeyError for a name that is no top-level assignment in it.
+
+    Of several assignments to one name the last is set: it is the one that counts.
+    """
+    nodes = dict(_assignments(source))
+    if missing := set(values) - set(nodes):
+        raise KeyError(", ".join(sorted(missing)))
+    text = source.encode()
+    starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    edits = sorted((*_span(nodes[name], starts), repr(value).encode()) for name, value in values.items())
+    for begin, end, new in reversed(edits):
+        text = text[:begin] + new + text[end:]
+    return text.decode()
+
+
+def value_of(text: str) -> Value | None:
+    """The value that a literal as in a file stands for; None where it is no such literal."""
+    try:
+        return _literal(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ValueError):
+        return None
 
 
 def differences(before: str, after: str) -> dict[str, tuple[Value | None, Value | None]]:
@@ -72,6 +74,21 @@ def show(value: Value | None) -> str:
 def show_changes(changes: Mapping[str, tuple[Value | None, Value | None]]) -> str:
     """Changed knobs in one line: ``MATRIX_LR 0.03 → 0.04, DEPTH 2 → 3``."""
     return ", ".join(f"{name} {show(old)} → {show(new)}" for name, (old, new) in changes.items())
+
+
+def _span(node: ast.expr, starts: list[int]) -> tuple[int, int]:
+    """Where an expression begins and ends, in bytes of a file whose lines begin at ``starts``."""
+    assert node.end_lineno is not None and node.end_col_offset is not None
+    return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+
+
+def _assignments(source: str) -> Iterator[tuple[str, ast.expr]]:
+    for statement in ast.parse(source).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=node) if _NAME.fullmatch(name):
+                yield name, node
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as node) if _NAME.fullmatch(name):
+                yield name, node
 
 
 def _literal(expression: ast.expr) -> Value | None:
@@ -107,37 +124,3 @@ def _number(expression: ast.expr) -> int | float | None:
                 return None
             return result if isinstance(result, int | float) else None
     return None
-
-
-class _Setter(cst.CSTTransformer):
-    """Replaces the values of top-level assignments; everything else stays as it is, to the byte."""
-
-    def __init__(self, values: dict[str, Value]) -> None:
-        super().__init__()
-        self.missing = set(values)
-        self._values = values
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:  # noqa: N802
-        return False
-
-    def visit_ClassDef(self, node: cst.ClassDef) -> bool:  # noqa: N802
-        return False
-
-    def visit_IndentedBlock(self, node: cst.IndentedBlock) -> bool:  # noqa: N802
-        return False
-
-    def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:  # noqa: N802
-        match updated_node.targets:
-            case [cst.AssignTarget(target=cst.Name(value=name))] if name in self._values:
-                return updated_node.with_changes(value=self._take(name))
-        return updated_node
-
-    def leave_AnnAssign(self, original_node: cst.AnnAssign, updated_node: cst.AnnAssign) -> cst.AnnAssign:  # noqa: N802
-        match updated_node.target:
-            case cst.Name(value=name) if name in self._values:
-                return updated_node.with_changes(value=self._take(name))
-        return updated_node
-
-    def _take(self, name: str) -> cst.BaseExpression:
-        self.missing.discard(name)
-        return cst.parse_expression(repr(self._values[name]))
