@@ -1,10 +1,10 @@
 """What a person typed as an idea, made into a candidate: ``MATRIX_LR=0.05, DEPTH=3``."""
 
-import ast
+import math
 import re
 
 from engine import knobs
-from engine.knobs import Value
+from engine.knobs import Scalar, Value
 from engine.proposers import NothingToProposeError, Proposal
 
 _ASSIGNMENT = re.compile(r"\s*([A-Z][A-Z0-9_]*)\s*=\s*(.+?)\s*")
@@ -22,11 +22,9 @@ def propose(idea: str, incumbent: str) -> Proposal:
         name, text = match.groups()
         if name not in known:
             raise NothingToProposeError(f"train.py has no knob {name}")
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            value = text
-        if not _alike(value, known[name]):
+        literal = knobs.value_of(text)
+        value = _like(known[name], text if literal is None else literal)
+        if value is None:
             raise NothingToProposeError(f"{name} is {knobs.show(known[name])}, and {text} is no value of that kind")
         wanted[name] = value
     changed = {name: value for name, value in wanted.items() if repr(value) != repr(known[name])}
@@ -41,11 +39,13 @@ def propose(idea: str, incumbent: str) -> Proposal:
     )
 
 
-def _alike(value: object, like: Value) -> bool:
-    if isinstance(like, bool) or isinstance(value, bool):
-        return isinstance(like, bool) and isinstance(value, bool)
-    if isinstance(like, float):
-        return isinstance(value, int | float)
-    if isinstance(like, tuple):
-        return isinstance(value, tuple) and len(value) == len(like)
-    return isinstance(value, type(like))
+def _like(known: Value, value: Value) -> Value | None:
+    """``value`` as a value of the kind that the knob has; None where it cannot be one."""
+    if isinstance(known, tuple) and isinstance(value, tuple):
+        scalars = [each for pair in zip(known, value, strict=False) if isinstance(each := _like(*pair), Scalar)]
+        return tuple(scalars) if len(scalars) == len(known) == len(value) else None
+    if isinstance(known, bool) or isinstance(value, bool):
+        return value if isinstance(known, bool) and isinstance(value, bool) else None
+    if isinstance(known, float) and isinstance(value, int | float):
+        return float(value) if math.isfinite(value) else None
+    return value if isinstance(value, type(known)) else None
