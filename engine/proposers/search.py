@@ -6,6 +6,7 @@ has seen every result, crashes included as the worst. With some dozens of experi
 more than a dozen knobs, moving all of them at once would be random search with a memory.
 """
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -23,7 +24,9 @@ from engine.settings import SearchSettings
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-ATTEMPTS = 50
+ATTEMPTS = 100
+GUIDED_ATTEMPTS = 10
+"""After so many that led to nothing new, knobs and values are drawn blindly: the guides may insist on what is known."""
 BOLD = 1.6
 """How much further a step goes while the loop thrashes."""
 MOVED_AT_ONCE = {1: 0.7, 2: 0.3}
@@ -58,7 +61,9 @@ class Search:
         arithmetic = _Arithmetic.of(context.prepare)
         for attempt in range(ATTEMPTS):
             chance = random.Random(f"{self._settings.seed}:{context.turn}:{attempt}")
-            moved = self._move(knobs, self._choose(space, chance, context.thrashing), chance, context.thrashing)
+            is_guided = attempt < GUIDED_ATTEMPTS
+            chosen = self._choose(space, chance, context.thrashing, is_guided)
+            moved = self._move(knobs, chosen, chance, context.thrashing, is_guided)
             moved = arithmetic.mend(knobs | moved)
             changed = {name: value for name, value in moved.items() if repr(value) != repr(knobs[name])}
             if changed and _fingerprint(moved) not in self._tried:
@@ -92,13 +97,17 @@ class Search:
             return f"{moved}: stay away from this value"
         return f"{moved}: smaller steps, the other direction, or another knob"
 
-    def _choose(self, space: list[Dimension], chance: random.Random, thrashing: bool) -> list[Dimension]:
+    def _choose(
+        self, space: list[Dimension], chance: random.Random, thrashing: bool, is_guided: bool
+    ) -> list[Dimension]:
         if self._settings.sampler == "random":
             return space
         count = chance.choices(list(MOVED_AT_ONCE), list(MOVED_AT_ONCE.values()))[0]
 
         def promise(dimension: Dimension) -> float:
             record = self._records.get(dimension.name, _Record())
+            if not is_guided:
+                return chance.random()
             if thrashing:
                 return -(record.kept + record.dropped) + chance.random()
             return chance.betavariate(1 + record.kept, 1 + record.dropped)
@@ -106,7 +115,12 @@ class Search:
         return sorted(space, key=promise, reverse=True)[:count]
 
     def _move(
-        self, knobs: dict[str, Value], chosen: list[Dimension], chance: random.Random, thrashing: bool
+        self,
+        knobs: dict[str, Value],
+        chosen: list[Dimension],
+        chance: random.Random,
+        thrashing: bool,
+        is_guided: bool,
     ) -> dict[str, Value]:
         self._study.sampler = self._sampler(chance.randrange(2**31))
         trial = self._study.ask()
@@ -116,8 +130,10 @@ class Search:
             if value is None:
                 continue
             spread = dimension.kind.range(value, BOLD if thrashing else 1.0)
-            raw = _suggest(trial, dimension.name, spread)
-            moved[dimension.knob] = dimension.put(moved, dimension.kind.decode(raw))
+            scalar = dimension.kind.decode(_suggest(trial, dimension.quantity, spread))
+            if scalar == value or not is_guided:  # TPE stays where a whole number or a choice did best so far
+                scalar = dimension.kind.decode(_draw(spread, chance))
+            moved[dimension.knob] = dimension.put(moved, scalar)
         self._study.tell(trial, state=TrialState.FAIL)
         return {name: value for name, value in moved.items() if repr(value) != repr(knobs[name])}
 
@@ -152,7 +168,8 @@ class Search:
             value = dimension.get(knobs)
             encoded = None if value is None else dimension.kind.encode(value)
             if value is not None and encoded is not None:
-                params[dimension.name], spreads[dimension.name] = encoded, dimension.kind.range(value, BOLD)
+                params[dimension.quantity] = encoded
+                spreads[dimension.quantity] = dimension.kind.range(value, BOLD)
         failed = experiment.metric is None or experiment.crashed
         # TPE ranks a pruned trial below every completed one and passes a failed one over: a crash must teach.
         self._study.add_trial(
@@ -195,13 +212,14 @@ class _Arithmetic:
         return cls(row if isinstance(row, int) and row > 0 else 1)
 
     def mend(self, knobs: dict[str, Value]) -> dict[str, Value]:
-        """Halve DEVICE_BATCH_SIZE until it fits into TOTAL_BATCH_SIZE, where a file has both."""
+        """Where a file has both: TOTAL_BATCH_SIZE in whole rows, and DEVICE_BATCH_SIZE halved until it fits into it."""
         total, rows = knobs.get("TOTAL_BATCH_SIZE"), knobs.get("DEVICE_BATCH_SIZE")
         if not isinstance(total, int) or not isinstance(rows, int):
             return knobs
+        total = max(total // self.row, 1) * self.row
         while rows > 1 and total % (rows * self.row):
             rows //= 2
-        return knobs | {"DEVICE_BATCH_SIZE": rows}
+        return knobs | {"TOTAL_BATCH_SIZE": total, "DEVICE_BATCH_SIZE": rows}
 
 
 def _fingerprint(knobs: dict[str, Value]) -> str:
@@ -219,3 +237,19 @@ def _suggest(trial: Trial, name: str, spread: BaseDistribution) -> float | int |
             assert isinstance(choice, float | int | str)
             return choice
     raise TypeError(f"no way to suggest from {spread}")
+
+
+def _draw(spread: BaseDistribution, chance: random.Random) -> float | int | str | bool:
+    """A value from anywhere in a range."""
+    match spread:
+        case FloatDistribution(log=True):
+            return math.exp(chance.uniform(math.log(spread.low), math.log(spread.high)))
+        case FloatDistribution():
+            return chance.uniform(spread.low, spread.high)
+        case IntDistribution():
+            return chance.randint(spread.low, spread.high)
+        case CategoricalDistribution():
+            choice = chance.choice(spread.choices)
+            assert isinstance(choice, float | int | str)
+            return choice
+    raise TypeError(f"no way to draw from {spread}")

@@ -25,8 +25,9 @@ PATTERNS = ("L", "SL", "SSL", "SSSL")
 _SHARE = re.compile(r"RATIO|FRAC|SHARE|DROPOUT|PROB|MOMENTUM")
 _NEAR_ONE = re.compile(r"BETA|MOMENTUM|EMA")
 _SEED = re.compile(r"SEED")
+_SIZE = re.compile(r"BATCH|DIM|WIDTH|SIZE")
 SMALLEST_POWER = 16
-"""From here on a power of two is taken for a size that has to stay one (batches, heads, widths)."""
+"""From here on a power of two is taken for a size that has to stay one, a smaller one if its name says so."""
 LARGEST_POWER = 2**40
 
 
@@ -71,7 +72,7 @@ class NearOne:
         return 1.0 - float(value) if isinstance(value, int | float) and 0 < value < 1 else None
 
     def decode(self, raw: float | int | str | bool) -> float:
-        return round(1.0 - _round(float(raw)), 6)
+        return round(1.0 - _round(float(raw)), 12)
 
     def range(self, value: Scalar, reach: float) -> BaseDistribution:
         span, distance = self.factor**reach, 1.0 - float(value)
@@ -155,6 +156,11 @@ class Dimension:
     def name(self) -> str:
         return self.knob if self.index is None else f"{self.knob}[{self.index}]"
 
+    @property
+    def quantity(self) -> str:
+        """What a sampler knows it by: a knob that turned from 1 into 0.5 is another quantity."""
+        return f"{self.name} {type(self.kind).__name__}"
+
     def get(self, knobs: Mapping[str, Value]) -> Scalar | None:
         """This dimension's value among a file's knobs, if the file has it."""
         value = knobs.get(self.knob)
@@ -190,7 +196,7 @@ def _kind(name: str, value: Scalar) -> Kind | None:
     if isinstance(value, str):
         return Choice(PATTERNS) if "PATTERN" in name and set(value) <= {"S", "L"} else None
     if isinstance(value, int):
-        if _is_power_of_two(value) and value >= SMALLEST_POWER:
+        if _is_power_of_two(value) and (value >= SMALLEST_POWER or _SIZE.search(name)):
             return PowerOfTwo()
         return Whole(lowest=min(1, value)) if value >= 0 else None
     if not math.isfinite(value):
