@@ -1,0 +1,265 @@
+"""The search: deterministic, never twice the same, honest about crashes, and within the file's arithmetic."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import knobs
+from engine.ledger import Experiment
+from engine.proposers import Context, NothingToProposeError, Proposal, Result
+from engine.proposers.search import MOVED_AT_ONCE, Search
+from engine.settings import SearchSettings
+
+TRAIN = """DEPTH = 2  # layers
+HEAD_DIM = 32
+TOTAL_BATCH_SIZE = 1024
+DEVICE_BATCH_SIZE = 4
+MATRIX_LR = 0.04
+ADAM_BETAS = (0.8, 0.95)
+WARMUP_RATIO = 0.0
+WINDOW_PATTERN = "SSSL"
+SEED = 42
+"""
+PREPARE = "MAX_SEQ_LEN = 256\n"
+
+
+def context(train: str = TRAIN, turn: int = 1, thrashing: bool = False, prepare: str = PREPARE) -> Context:
+    return Context(incumbent=train, prepare=prepare, turn=turn, thrashing=thrashing)
+
+
+def result(run: int, train: str, metric: float | None, status: str, skipped: bool = False) -> Result:
+    return Result(Experiment(run=run, metric=metric, status=status, result="skipped" if skipped else None), train)
+
+
+def searched(turns: int, *, train: str = TRAIN, sampler: str = "tpe", frozen: tuple[str, ...] = ()) -> list[Proposal]:
+    """A session of so many turns on a landscape with an optimum, some of it crashing."""
+    search = Search(SearchSettings(sampler=sampler, frozen=list(frozen)))  # type: ignore[arg-type]
+    best = math.inf
+    told = result(1, train, 2.0, "keep")
+    proposals = []
+    for turn in range(1, turns + 1):
+        search.tell(told)
+        proposal = search.ask(context(train, turn, thrashing=turn % 7 == 6))
+        proposals.append(proposal)
+        metric = landscape(proposal.train)
+        status = "crash" if metric is None else "keep" if metric < best else "discard"
+        if metric is not None and metric < best:
+            best, train = metric, proposal.train
+        told = result(turn + 1, proposal.train, metric, status)
+    return proposals
+
+
+def landscape(train: str) -> float | None:
+    read = knobs.read(train)
+    depth, rate = read.get("DEPTH", 4), read.get("MATRIX_LR", 0.1)
+    assert isinstance(depth, int)
+    assert isinstance(rate, float)
+    return None if depth > 6 else 1 + abs(depth - 4) * 0.01 + abs(math.log(rate / 0.1)) * 0.02
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_session_is_the_same_each_time(sampler: str) -> None:
+    assert searched(12, sampler=sampler) == searched(12, sampler=sampler)
+
+
+def test_the_same_turn_is_asked_in_the_same_way_again() -> None:
+    search = Search(SearchSettings())
+    search.tell(result(1, TRAIN, 2.0, "keep"))
+    assert search.ask(context(turn=1)) == search.ask(context(turn=1))
+    assert search.ask(context(turn=1)) != search.ask(context(turn=2))
+
+
+def test_a_search_that_is_told_everything_again_goes_on_as_the_first_would_have() -> None:
+    told = [result(1, TRAIN, 2.0, "keep")]
+    first = Search(SearchSettings())
+    first.tell(told[0])
+    for turn in range(1, 9):
+        train = first.ask(context(turn=turn)).train
+        told.append(result(turn + 1, train, 2.0 + turn / 100, "crash" if turn % 3 == 0 else "discard"))
+        first.tell(told[-1])
+    second = Search(SearchSettings())
+    for each in told:
+        second.tell(each)
+    assert second.ask(context(turn=9)) == first.ask(context(turn=9))
+
+
+def test_another_seed_is_another_search() -> None:
+    first, second = Search(SearchSettings(seed=0)), Search(SearchSettings(seed=1))
+    assert [first.ask(context(turn=turn)).train for turn in range(5)] != [
+        second.ask(context(turn=turn)).train for turn in range(5)
+    ]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_no_candidate_is_proposed_twice(sampler: str) -> None:
+    trains = [TRAIN, *(proposal.train for proposal in searched(40, sampler=sampler))]
+    assert len(set(trains)) == len(trains)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_seed_is_never_a_knob(sampler: str) -> None:
+    assert all(knobs.read(proposal.train)["SEED"] == 42 for proposal in searched(40, sampler=sampler))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_frozen_knobs_stay_as_they_are(sampler: str) -> None:
+    proposals = searched(30, sampler=sampler, frozen=("DEPTH", "ADAM_BETAS"))
+    assert all(knobs.read(proposal.train)["DEPTH"] == 2 for proposal in proposals)
+    assert all(knobs.read(proposal.train)["ADAM_BETAS"] == (0.8, 0.95) for proposal in proposals)
+
+
+@given(
+    total=st.integers(0, 12).map(lambda n: 2**n) | st.sampled_from([1536, 768, 3000]),
+    rows=st.sampled_from([1, 2, 3, 4, 8, 32]),
+    row=st.sampled_from([1, 64, 256, 384, 2048]),
+    turn=st.integers(0, 50),
+    sampler=st.sampled_from(["tpe", "random"]),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_step_is_always_a_whole_number_of_device_batches_of_whole_rows(
+    total: int, rows: int, row: int, turn: int, sampler: str
+) -> None:
+    train = knobs.replace(TRAIN, {"TOTAL_BATCH_SIZE": total, "DEVICE_BATCH_SIZE": rows})
+    search = Search(SearchSettings(sampler=sampler))  # type: ignore[arg-type]
+    read = knobs.read(search.ask(context(train, turn, prepare=f"MAX_SEQ_LEN = {row}\n")).train)
+    tokens, batch = read["TOTAL_BATCH_SIZE"], read["DEVICE_BATCH_SIZE"]
+    assert isinstance(tokens, int)
+    assert isinstance(batch, int)
+    assert batch >= 1
+    assert tokens >= 1
+    assert tokens % (batch * row) == 0
+
+
+@pytest.mark.parametrize("prepare", ["", "MAX_SEQ_LEN = length()\n", "MAX_SEQ_LEN = 0\n", "not Python (", "X = 1\n"])
+def test_a_prepare_that_says_nothing_of_rows_is_no_obstacle(prepare: str) -> None:
+    Search(SearchSettings()).ask(context(prepare=prepare))
+
+
+def test_a_candidate_moves_a_few_knobs_of_the_incumbent() -> None:
+    search = Search(SearchSettings(frozen=["TOTAL_BATCH_SIZE", "DEVICE_BATCH_SIZE"]))
+    search.tell(result(1, TRAIN, 2.0, "keep"))
+    counts = {
+        len(knobs.differences(TRAIN, search.ask(context(turn=turn, thrashing=turn % 2 == 0)).train))
+        for turn in range(40)
+    }
+    assert counts == set(MOVED_AT_ONCE)
+
+
+def test_everything_in_the_file_but_the_moved_literals_stays() -> None:
+    for proposal in searched(3):
+        assert proposal.train.count("\n") == TRAIN.count("\n")
+        assert "  # layers" in proposal.train
+
+
+def test_a_proposal_says_what_it_changes_and_why() -> None:
+    (proposal,) = searched(1)
+    changes = knobs.show_changes(knobs.differences(TRAIN, proposal.train))
+    assert proposal.source == "search"
+    assert proposal.description == proposal.asi["arch_change"] == changes
+    assert proposal.asi["hypothesis"]
+
+
+def test_the_hypothesis_says_so_when_the_last_ones_led_nowhere() -> None:
+    search = Search(SearchSettings())
+    assert "bold" in search.ask(context(thrashing=True)).asi["hypothesis"]
+    assert "bold" not in search.ask(context()).asi["hypothesis"]
+
+
+ONE_KNOB = "MATRIX_LR = 0.04\nSEED = 1\n"
+
+
+def learned(told: list[Result]) -> list[float]:
+    search = Search(SearchSettings())
+    for each in told:
+        search.tell(each)
+    rates = [knobs.read(search.ask(context(ONE_KNOB, turn)).train)["MATRIX_LR"] for turn in range(100, 140)]
+    return [rate for rate in rates if isinstance(rate, float)]
+
+
+def rates(status: str, high_metric: float | None) -> list[Result]:
+    """A history in which rates over the incumbent's ended with ``status``, and lower ones were a bit worse."""
+    told = [result(1, ONE_KNOB, 1.0, "keep")]
+    for number in range(8):
+        high, low = 0.05 + number / 100, 0.038 - number / 500
+        told.append(result(2, f"MATRIX_LR = {high}\nSEED = 1\n", high_metric, status))
+        told.append(result(3, f"MATRIX_LR = {low}\nSEED = 1\n", 1.01 + number / 1000, "discard"))
+    return told
+
+
+def test_a_region_where_runs_crash_is_avoided() -> None:
+    after_crashes = learned(rates("crash", None))
+    after_gains = learned(rates("discard", 0.9))
+    above = [sum(rate > 0.045 for rate in each) for each in (after_crashes, after_gains)]
+    assert above[0] < above[1] / 2
+
+
+def test_a_crash_that_printed_a_metric_teaches_as_a_crash() -> None:
+    assert learned(rates("crash", 0.5)) == learned(rates("crash", None))
+
+
+def test_the_search_finds_a_better_point() -> None:
+    first, *_ = metrics = [metric for each in searched(40) if (metric := landscape(each.train)) is not None]
+    assert min(metrics) < 1.01 < first
+
+
+def test_a_skipped_run_teaches_nothing() -> None:
+    told, untold = Search(SearchSettings()), Search(SearchSettings())
+    for search in (told, untold):
+        search.tell(result(1, TRAIN, 2.0, "keep"))
+    told.tell(result(2, TRAIN.replace("0.04", "0.05"), None, "discard", skipped=True))
+    assert told.ask(context()) == untold.ask(context())
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now"),
+    [
+        ("RATE = {0}\n", "RATE = 0.5\n"),
+        ("RATE = 0.{0}\n", "RATE = 3\n"),
+        ("RATE = 0.{0}\n", "RATE = True\n"),
+        ("RATE = True  # {0}\n", "RATE = 0.5\n"),
+        ("RATE = (0.{0}, 0.9)\n", "RATE = 0.5\n"),
+        ("RATE = {0}\n", "RATE = (3, 4)\n"),
+        ("A_PATTERN = 'SL'\nRATE = {0}\n", "RATE = 16\n"),
+        ("not Python ({0}\n", "RATE = 0.5\n"),
+    ],
+    ids=["whole to float", "float to whole", "float to bool", "bool to float", "tuple", "to tuple", "gone", "broken"],
+)
+def test_a_knob_that_became_another_kind_of_quantity_is_searched_as_that(earlier: str, now: str) -> None:
+    search = Search(SearchSettings())
+    for number in range(1, 9):
+        search.tell(result(number, earlier.format(number), 1.0 + number / 100, "discard"))
+    search.tell(result(9, now, 0.9, "keep"))
+    proposal = search.ask(context(now, 9))
+    assert proposal.train != now
+    assert knobs.read(proposal.train).keys() == knobs.read(now).keys()
+
+
+def test_a_file_without_knobs_is_refused_with_a_sentence() -> None:
+    with pytest.raises(NothingToProposeError, match="no knobs to search"):
+        Search(SearchSettings()).ask(context("SEED = 1\nx = 2\n"))
+
+
+def test_a_space_that_is_exhausted_is_said_to_be() -> None:
+    search = Search(SearchSettings())
+    for number, value in enumerate(("True", "False"), 1):
+        search.tell(result(number, f"FAST = {value}\n", 1.0, "keep"))
+    with pytest.raises(NothingToProposeError, match="exhausted"):
+        search.ask(context("FAST = True\n", 2))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (result(2, TRAIN.replace("DEPTH = 2", "DEPTH = 3"), 1.0, "keep"), "DEPTH: search on from here"),
+        (result(2, TRAIN.replace("DEPTH = 2", "DEPTH = 3"), None, "crash"), "DEPTH: stay away"),
+        (result(2, TRAIN.replace("DEPTH = 2", "DEPTH = 3"), 3.0, "discard"), "DEPTH: smaller steps"),
+        (result(2, TRAIN.replace("DEPTH = 2", "DEPTH = 3"), None, "discard", skipped=True), "may be tried again"),
+        (result(2, "not Python (", None, "crash"), ""),
+    ],
+)
+def test_each_result_leaves_a_hint_for_the_next_experiment(outcome: Result, words: str) -> None:
+    search = Search(SearchSettings())
+    search.tell(result(1, TRAIN, 2.0, "keep"))
+    assert words in search.reflect(outcome)
