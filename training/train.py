@@ -5,7 +5,7 @@ What:  a decoder-only transformer (RoPE, sliding-window attention, value embeddi
 Why:   val_bpb, bits per byte of text that was held out, is the figure that an experiment tries to lower. prepare.py
        decides when training ends and what the figure is; everything in this file may change.
 Costs: with the constants below 5 minutes of a GPU with 80 GB, start-up and torch.compile not counted; with the demo
-       profile's about 20 s of one CPU core and 0.4 GB.
+       profile's about 20 s of one CPU core and 0.5 GB.
 
 Run: `python train.py`, after `python prepare.py`. One progress line is rewritten in place; the summary comes last.
 """
