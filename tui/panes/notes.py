@@ -137,7 +137,7 @@ class NotesView(LineView):
         wanted = (self._subject, self.size.width)
         if wanted != self._made_for:
             self._made_for = wanted
-            self._lines = notes_of(self._subject, max(16, self.size.width)) if self._subject else []
+            self._lines = notes_of(self._subject, max(16, self.size.width - 1)) if self._subject else []
             self.refresh_lines_now()
 
     def line_count(self) -> int:

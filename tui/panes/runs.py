@@ -93,19 +93,24 @@ class RunsView(LineView):
         self._selected: int | None = None
         self._now = 0.0
         self._drawn: object = None
+        self._second = 0
         self.cursor = 0
         """The line of the selected run; the first line where none is selected."""
 
     def show(self, view: View) -> None:
         state = view.state
-        live = (state.live_run, state.proposal, state.alive, int(view.now)) if state.live_run is not None else None
+        live = (state.live_run, state.proposal, state.alive) if state.live_run is not None else None
         drawn = (state.revision, view.selected, live)
+        second = int(view.now) if live is not None and state.alive else 0
         moved = view.selected != self._selected
         self._state, self._selected, self._now = state, view.selected, view.now
         if drawn != self._drawn:
             self._drawn = drawn
             self.cursor = self._line_of(view.selected)
             self.refresh_lines_now()
+        elif second != self._second:
+            self.refresh_line(0)  # only its clock has moved
+        self._second = second
         if moved:
             self._show_cursor()
 
