@@ -7,6 +7,7 @@ that it lives, exit.json how it ended. Nothing here is kept in memory that the f
 import asyncio
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,8 @@ ALLOWED = frozenset(
     "XDG_CACHE_HOME HF_HOME HF_HUB_CACHE HF_ENDPOINT HF_HUB_OFFLINE".split()
 )
 ALLOWED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TRITON_", "OMP_", "MKL_", "AUTORESEARCH_")
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
+"""NVIDIA_API_KEY is one, for all its prefix."""
 
 
 def environment(settings: RunSettings, identity: str) -> dict[str, str]:
@@ -43,7 +46,9 @@ def environment(settings: RunSettings, identity: str) -> dict[str, str]:
     allowed = {
         name: value
         for name, value in os.environ.items()
-        if name in ALLOWED or name.startswith(ALLOWED_PREFIXES) or name in settings.environment
+        if name in ALLOWED
+        or name in settings.environment
+        or (name.startswith(ALLOWED_PREFIXES) and not SECRET.search(name))
     }
     allowed.pop(PYTHON, None)
     if settings.python == "engine":
