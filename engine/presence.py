@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import psutil
@@ -17,12 +18,12 @@ from engine.errors import UnusableWorkspace
 from engine.files import write_atomically
 from engine.workspace import Workspace
 
-SAME_START = 1.0
+SAME_START = 0.5
 """Seconds by which two readings of one process's start may differ."""
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """The process that holds the workspace; ``born`` tells it from a later process with the same number."""
+    """The process that holds the workspace; ``born`` (see ``birth``) tells it from a later one with its number."""
 
     pid: int
     born: float
@@ -34,10 +35,19 @@ def engine_of(workspace: Workspace) -> Holder | None:
     try:
         holder = msgspec.json.decode(workspace.engine_pid.read_bytes(), type=Holder)
         process = psutil.Process(holder.pid)
-        same = abs(process.create_time() - holder.born) < SAME_START
+        same = abs(birth(process) - holder.born) < SAME_START
         return holder if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (FileNotFoundError, msgspec.DecodeError, psutil.Error):
+    except (FileNotFoundError, msgspec.MsgspecError, ValueError, OverflowError, psutil.Error):
         return None
+
+
+def birth(process: psutil.Process) -> float:
+    """When a process began: in seconds since the machine did, where it says so; setting the clock changes nothing."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return process.create_time()
 
 
 @contextmanager
@@ -54,7 +64,7 @@ def holding(workspace: Workspace) -> Iterator[Holder]:
             f"{who} already runs in {workspace.root}: `autoresearch-tui {workspace.root}` shows it."
         ) from None
     try:
-        holder = Holder(os.getpid(), psutil.Process().create_time(), time.time())
+        holder = Holder(os.getpid(), birth(psutil.Process()), time.time())
         write_atomically(workspace.engine_pid, msgspec.json.encode(holder))
         yield holder
     finally:
