@@ -126,15 +126,15 @@ def test_a_step_stays_within_what_the_knob_can_be(knob: tuple[str, Scalar], reac
             assert math.isfinite(moved)
         match type(kind).__name__:
             case "Logarithmic":
-                assert isinstance(moved, float) and moved > 0  # noqa: PT018
+                assert isinstance(moved, float) and moved > 0
             case "NearOne":
-                assert isinstance(moved, float) and 0 < moved < 1  # noqa: PT018
+                assert isinstance(moved, float) and 0 < moved < 1
             case "Share":
-                assert isinstance(moved, float) and 0 <= moved <= 1  # noqa: PT018
+                assert isinstance(moved, float) and 0 <= moved <= 1
             case "PowerOfTwo":
-                assert isinstance(moved, int) and moved.bit_count() == 1  # noqa: PT018
+                assert isinstance(moved, int) and moved.bit_count() == 1
             case "Whole":
-                assert isinstance(moved, int) and moved >= min(1, int(value))  # noqa: PT018
+                assert isinstance(moved, int) and moved >= min(1, int(value))
 
 
 @given(plausible)
