@@ -37,7 +37,7 @@ def clean(text: object) -> str:
     """One line of harmless text from whatever a file says."""
     plain = text if isinstance(text, str) else str(text)
     if plain.isascii() and plain.isprintable():
-        return plain
+        return plain.strip()
     return harmless(_breaks.sub(" ", _escapes.sub("", plain))).strip()
 
 
@@ -51,7 +51,7 @@ def duration(seconds: float | None) -> str:
     """0:07, 12:30, 3:05:00."""
     if seconds is None:
         return ""
-    whole = max(0, round(seconds))
+    whole = max(0, int(seconds))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 

@@ -273,14 +273,24 @@ def subject(state: ViewState, selected: int | None) -> Subject | None:
 
 
 def _live(state: ViewState, run: int) -> Subject:
-    cut_off = not state.alive
-    return Subject(run, run, is_live=True, is_cut_off=cut_off, proposal=state.proposal, verdict=state.verdicts.get(run))
+    return Subject(
+        run,
+        run,
+        is_live=True,
+        is_cut_off=not state.alive,
+        proposal=state.proposal,
+        verdict=state.verdicts.get(run),
+        notes=_notes(state, run),
+    )
 
 
 def _recorded(state: ViewState, row: Row) -> Subject:
     run, folder = row.experiment.run, row.experiment.folder_number
-    notes = tuple(note.text for note in state.ledger.notes if note.run == run)
-    return Subject(run, folder, row=row, verdict=state.verdicts.get(folder), notes=notes)
+    return Subject(run, folder, row=row, verdict=state.verdicts.get(folder), notes=_notes(state, run))
+
+
+def _notes(state: ViewState, run: int) -> tuple[str, ...]:
+    return tuple(note.text for note in state.ledger.notes if note.run == run)
 
 
 def beside(state: ViewState, selected: int | None, step: int) -> int | None:

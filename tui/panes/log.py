@@ -34,7 +34,7 @@ def progress_spans(progress: Progress) -> Spans:
         parts.append((Span("MFU ", "muted"), Span(f"{progress.mfu:.1f}%")))
     if progress.remaining is not None:
         parts.append((Span(duration(progress.remaining)), Span(" left", "muted")))
-    return tuple(span for part in parts for span in (*part, Span("   ")))
+    return tuple(span for at, part in enumerate(parts) for span in ((Span("   "), *part) if at else part))
 
 
 class LogPane(Pane):

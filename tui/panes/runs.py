@@ -101,7 +101,7 @@ class RunsView(LineView):
         state = view.state
         live = (state.live_run, state.proposal, state.alive) if state.live_run is not None else None
         drawn = (state.revision, view.selected, live)
-        second = int(view.now) if live is not None and state.alive else 0
+        second = int(view.now - state.started.started) if state.started and state.alive else 0
         moved = view.selected != self._selected
         self._state, self._selected, self._now = state, view.selected, view.now
         if drawn != self._drawn:

@@ -1,0 +1,141 @@
+"""What the panes say, read as text: plain functions of a recorded session."""
+
+from pathlib import Path
+
+from tests.tui import sessions
+from tui.diff import changed_knobs, compare, knob_line, read_patch, styled
+from tui.panes.notes import notes_of
+from tui.panes.runs import header_spans, row_spans
+from tui.progress import Progress, parse
+from tui.session import Session
+from tui.spans import Span, fit, plain, width, wrap
+from tui.status_line import bar, status_spans
+from tui.text import bpb, change, clean, duration, memory
+from tui.view_state import ViewState, subject
+
+
+def read(recorder: sessions.Recorder) -> ViewState:
+    return Session(recorder.workspace, is_alive=lambda: True).poll()
+
+
+def notes(state: ViewState, run: int | None, cells: int = 60) -> list[str]:
+    about = subject(state, run)
+    assert about is not None
+    lines = notes_of(about, cells)
+    assert all(width(line) <= cells for line in lines)
+    return [plain(line).rstrip() for line in lines]
+
+
+def test_the_notes_begin_with_the_keys_that_matter(tmp_path: Path) -> None:
+    recorder = sessions.many(tmp_path, 9)
+    recorder.ledger.add_note(8, "looked at this twice")
+    recorder.ledger.add_note(10, "odd from the start")
+    state = read(recorder)
+    text = notes(state, 8)
+    order = [
+        next(at for at, line in enumerate(text) if line.startswith(name))
+        for name in ("crash", "exit code 1", "hypothesis", "change", "result", "next", "note", "peak_memory_mb")
+    ]
+    assert order == sorted(order)
+    assert any("odd from the start" in line for line in notes(state, None))
+
+
+def test_notes_from_a_file_can_do_no_harm(tmp_path: Path) -> None:
+    recorder = sessions.many(tmp_path, 2)
+    sessions.append_raw(
+        recorder,
+        {
+            "run": 3,
+            "status": "keep",
+            "metric": 1.5,
+            "description": "[red]x[/]\x1b]0;t\x07\x1b[2J",
+            "metrics": {"\x9bm": 1},
+            "asi": {"hypothesis": "a\x1b[31mb\nc\u202ed", "nested": {"k": ["\u0007", 1]}, "number": 7, "none": None},
+        },
+    )
+    text = "\n".join(notes(read(recorder), 3, 40))
+    assert "[red]x[/]" in text and "ab" in text and "cd" in text and "number" in text
+    assert not set(text) & {"\x1b", "\x07", "\x9b", "\u202e"}
+
+
+def test_the_columns_of_the_runs_stand_under_their_names(tmp_path: Path) -> None:
+    state = read(sessions.hundred(tmp_path))
+    for wide in (True, False):
+        header = plain(header_spans("val_bpb", wide=wide))
+        row = next(row for row in state.rows if row.delta is not None and row.experiment.kept)
+        line = plain(row_spans(row, is_best=False, wide=wide))
+        for name, value in (("val_bpb", bpb(row.experiment.metric)), ("Δ", change(row.delta)), ("time", "0:21")):
+            assert line[: header.index(name) + len(name)].endswith(value)
+        assert line[header.index("description") :].startswith(row.experiment.description)
+
+
+def test_the_status_line_drops_what_matters_least(tmp_path: Path) -> None:
+    state = read(sessions.hundred(tmp_path))
+    now = sessions.BEGIN + 5000
+    for cells in range(20, 200):
+        text = plain(status_spans(state, now, cells, name="demo"))
+        assert len(text) <= cells and "training" in text
+    text = plain(status_spans(state, now, 200, name="demo"))
+    for word in ("run 101", "45%", "left", "best 1.", "gain −", "confidence", "demo"):
+        assert word in text
+    assert "best" in plain(status_spans(state, now, 80))
+
+
+def test_a_bar_is_always_as_long_as_asked() -> None:
+    for percent in range(-10, 120):
+        assert width(bar(percent / 100, 12)) == 12
+
+
+def test_a_progress_line_is_read_by_name() -> None:
+    line = (
+        b"x\rstep 00123 ( 45.2%) | loss: 4.123456 | lrm: 1.00 | dt: 98ms | tok/sec: 12,345 | mfu: 39.80% | "
+        b"remaining: 12s    "
+    )
+    assert parse(line) == Progress(123, 45.2, 4.123456, 12345.0, 39.8, 12.0)
+    assert parse(b"remaining: 3s | loss = 2.5 (7%)\rhalf a li") == Progress(None, 7.0, 2.5, None, None, 3.0)
+    assert parse(b"loss: nan (5%)") is None
+    assert parse(b"\xff\xfe\x00\x1b[31mnothing of the kind\n") is None and parse(b"") is None
+
+
+def test_a_diff_names_the_knobs_that_changed(tmp_path: Path) -> None:
+    patch = [
+        "@@ -1,3 +1,3 @@",
+        "-DEPTH = 2  # layers",
+        "+DEPTH = 4  # layers",
+        "+NEW: int = 1",
+        "-GONE = 'a'",
+        " SAME = 1",
+        "-    INDENTED = 1",
+        "-SAME2 = 3  # was",
+        "+SAME2 = 3  # is",
+    ]
+    assert changed_knobs(patch) == [("DEPTH", "2", "4"), ("GONE", "'a'", ""), ("NEW", "", "1")]
+    assert plain(knob_line(patch)) == "DEPTH 2 → 4   GONE 'a' → gone   NEW 1"
+    assert [styled(line)[0].role for line in patch[:3]] == ["accent", "bad", "good"]
+    assert read_patch(tmp_path / "none") is None and compare(tmp_path / "none", tmp_path / "none") is None
+    (tmp_path / "a").write_text("x = 1\n")
+    (tmp_path / "b").write_bytes(b"x = 2\x1b]52;c;eA==\x07\n\xff")
+    assert compare(tmp_path / "a", tmp_path / "b") == ["@@ -1 +1,2 @@", "-x = 1", "+x = 2", "+\ufffd"]
+
+
+def test_words_wrap_and_long_ones_break() -> None:
+    lines = wrap((Span("one two"), Span(" three", "good"), Span(" " + "x" * 25)), 10, indent=2)
+    assert all(width(line) <= 10 for line in lines)
+    assert "".join(plain(line).replace(" ", "") for line in lines) == "onetwothree" + "x" * 25
+    assert plain(fit((Span("日本語"), Span("more")), 5)) == "日本…"
+    assert wrap((), 10) == [()]
+
+
+def test_numbers_are_written_the_same_everywhere() -> None:
+    assert [duration(value) for value in (None, 0, 59.9, 61, 3600, -5)] == [
+        "",
+        "0:00",
+        "0:59",
+        "1:01",
+        "1:00:00",
+        "0:00",
+    ]
+    assert [bpb(value) for value in (None, 1.75, 12345.678)] == ["", "1.7500", "1.23e+04"]
+    assert [change(value) for value in (None, 0.01, -0.0123, 1e9)] == ["", "+0.0100", "−0.0123", "+1e+09"]
+    assert [memory(value) for value in (None, 812.0, 45260.8)] == ["", "812 MB", "44.2 GB"]
+    assert clean(" a\r\nb\tc ") == "a b c" and clean(7) == "7"
