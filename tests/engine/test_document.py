@@ -1,0 +1,154 @@
+"""autoresearch.md: the engine keeps its own part up to date, and not a byte of the person's."""
+
+import pytest
+
+from engine import document
+from engine.document import BEGIN, END
+from engine.history import History
+from engine.initialize import TEMPLATE
+from engine.ledger import Experiment, LedgerFile
+from engine.repository import Repository
+from engine.workspace import DOCUMENT, Workspace
+from tests.engine.conftest import Person
+
+FACTS = {"title": "T", "branch": "autoresearch/x", "budget": "$5 of compute", "limit": "600"}
+
+
+@pytest.fixture
+def history(workspace: Workspace) -> History:
+    file = LedgerFile(workspace)
+    for metric, status, description in (
+        (1.0, "keep", "baseline"),
+        (1.2, "discard", "DEPTH 2 → 9"),
+        (0.9, "keep", "MATRIX_LR 0.03 → 0.04"),
+        (None, "crash", "HEAD_DIM 32 → 33"),
+    ):
+        one = file.append(
+            Experiment(
+                run=0, metric=metric, status=status, description=description, commit="c" * 40,
+                asi={"result": f"because {status}"},
+            )
+        )  # fmt: skip
+        folder = workspace.run_folder(one.run)
+        folder.path.mkdir(parents=True)
+        folder.train.write_text(f"DEPTH = {one.run}\nMATRIX_LR = 0.04\n")
+    return History.of(workspace)
+
+
+@pytest.fixture
+def repository(workspace: Workspace, person: Person, no_identity: None) -> Repository:
+    person.write(".git/info/exclude", "/.autoresearch/\n/autoresearch.jsonl\n")
+    person.commit({"train.py": "DEPTH = 3\n", DOCUMENT: composed()})
+    return Repository(workspace.root, workspace.state)
+
+
+def composed() -> str:
+    return document.compose((TEMPLATE / DOCUMENT).read_text("utf-8"), FACTS)
+
+
+def test_a_new_document_has_the_facts_and_a_place_for_what_is_learned() -> None:
+    text = composed()
+    assert "$5 of compute" in text
+    assert "autoresearch/x" in text
+    assert text.count(BEGIN) == text.count(END) == 1
+    assert "$EDITOR" in text
+
+
+def test_what_was_learned_is_written_between_the_markers_and_committed(
+    workspace: Workspace, repository: Repository, person: Person, history: History
+) -> None:
+    before = composed()
+    assert document.update(workspace, repository, history) is False
+    after = workspace.document.read_text("utf-8")
+    assert after.split(BEGIN)[0] == before.split(BEGIN)[0]
+    assert after.split(END)[1] == before.split(END)[1]
+    assert document.learned(history) in after
+    assert person.git("status", "--porcelain") == ""
+    assert person.git("show", "--name-only", "--format=%s").split("\n\n") == ["notes: what 4 runs have shown", DOCUMENT]
+
+
+@pytest.mark.parametrize(
+    ("around", "note"),
+    [
+        ("", ""),
+        ("# Mine\r\n\r\n", "\r\nmore\r\n"),
+        ("no newline before", "no newline after"),
+        ("µ → é\n", "\x0c\n"),
+    ],
+)
+def test_what_a_person_wrote_around_the_markers_stays_to_the_byte(
+    workspace: Workspace, repository: Repository, person: Person, history: History, around: str, note: str
+) -> None:
+    person.commit({DOCUMENT: f"{around}{BEGIN}old{END}{note}"})
+    document.update(workspace, repository, history)
+    after = workspace.document.read_bytes()
+    assert after.startswith(f"{around}{BEGIN}".encode())
+    assert after.endswith(f"{END}{note}".encode())
+    assert b"old" not in after
+
+
+@pytest.mark.xfail(
+    strict=True, reason="document.py: what is not UTF-8 is decoded with replacement characters and committed"
+)
+def test_what_a_person_wrote_in_another_encoding_stays_too(
+    workspace: Workspace, repository: Repository, person: Person, history: History
+) -> None:
+    person.commit({DOCUMENT: b"gr\xfc\xdfe\n" + f"{BEGIN}{END}".encode()})
+    document.update(workspace, repository, history)
+    assert workspace.document.read_bytes().startswith(b"gr\xfc\xdfe\n")
+
+
+def test_updating_twice_commits_once(workspace: Workspace, repository: Repository, history: History) -> None:
+    document.update(workspace, repository, history)
+    head = repository.head()
+    document.update(workspace, repository, history)
+    assert repository.head() == head
+
+
+@pytest.mark.parametrize("stage", [False, True])
+def test_a_document_with_edits_that_are_not_committed_is_left_alone(
+    workspace: Workspace, repository: Repository, person: Person, history: History, stage: bool
+) -> None:
+    person.write(DOCUMENT, composed() + "\nmy thoughts\n")
+    if stage:
+        person.git("add", DOCUMENT)
+    head = repository.head()
+    assert document.update(workspace, repository, history) is True
+    assert repository.head() == head
+    assert workspace.document.read_text("utf-8").endswith("my thoughts\n")
+
+
+@pytest.mark.parametrize("text", ["no markers\n", f"{BEGIN} only\n", f"{END} then {BEGIN}\n", ""])
+def test_a_document_without_both_markers_is_left_to_the_person(
+    workspace: Workspace, repository: Repository, person: Person, history: History, text: str
+) -> None:
+    head = person.commit({DOCUMENT: text})
+    assert document.update(workspace, repository, history) is False
+    assert repository.head() == head
+    assert workspace.document.read_text("utf-8") == text
+
+
+def test_a_branch_without_the_document_gets_none(
+    workspace: Workspace, repository: Repository, person: Person, history: History
+) -> None:
+    person.git("rm", "--quiet", DOCUMENT)
+    person.git("commit", "--quiet", "-m", "without")
+    assert document.update(workspace, repository, history) is False
+    assert not workspace.document.exists()
+
+
+def test_what_was_learned_names_baseline_incumbent_knobs_and_dead_ends(history: History) -> None:
+    text = document.learned(history)
+    assert "4 runs, 2 kept, 1 crashed" in text
+    assert "Baseline 1.000000 (run 1), incumbent 0.900000 (run 3, commit cccccccccccc)" in text
+    assert "- `DEPTH = 3`" in text
+    assert "- run 3, keep, 0.900000: MATRIX_LR 0.03 → 0.04 (because keep)" in text
+    dead_ends = text.split("Dead ends")[1]
+    assert dead_ends.index("run 4, crash, no metric") < dead_ends.index("run 2, discard, 1.200000")
+    assert "run 3" not in dead_ends
+
+
+def test_before_there_is_a_metric_nothing_was_learned(workspace: Workspace) -> None:
+    assert document.learned(History.of(workspace)) == "No run has produced a metric yet.\n"
+    LedgerFile(workspace).append(Experiment(run=0, status="crash"))
+    assert document.learned(History.of(workspace)) == "No run has produced a metric yet.\n"
