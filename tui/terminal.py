@@ -6,7 +6,7 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +44,15 @@ def _signals(app: "Viewer", ended_by: list[int]) -> Iterator[None]:
     settings = _terminal_settings()
 
     def give_up() -> None:
-        if settings is not None:
-            termios.tcsetattr(sys.__stdin__.fileno(), termios.TCSANOW, settings)  # type: ignore[union-attr]
+        try:
+            if settings is not None:
+                termios.tcsetattr(sys.__stdin__.fileno(), termios.TCSANOW, settings)  # type: ignore[union-attr]
             os.set_blocking(sys.__stderr__.fileno(), False)  # type: ignore[union-attr]
-            with suppress(OSError):  # nobody reads it
-                os.write(sys.__stderr__.fileno(), RESTORE.encode())  # type: ignore[union-attr]
-        os._exit(128 + ended_by[0])
+            os.write(sys.__stderr__.fileno(), RESTORE.encode())  # type: ignore[union-attr]
+        except (OSError, termios.error):
+            pass  # the terminal is gone: nobody is left to restore it for
+        finally:
+            os._exit(128 + ended_by[0])
 
     def leave(number: int, frame: FrameType | None) -> None:
         if not ended_by:

@@ -1,0 +1,154 @@
+"""The screen as its user has it: in a real tmux, on a real session, left and killed and opened again."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine import commands, journal
+from engine.presence import engine_of
+from engine.workspace import Workspace
+from tests.engine.workspaces import PROGRAM, check_settled, environment, experiments, make, until
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+
+
+class Terminal:
+    """A tmux server of its own with one window; a new one each time it is opened."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._opened = 0
+        self.seconds = 1.0
+        """What a training run takes in it."""
+
+    @property
+    def _socket(self) -> Path:
+        return self._directory / f"tmux-{self._opened}"
+
+    def tmux(self, *arguments: str) -> str:
+        command = ["tmux", "-S", str(self._socket), "-f", "/dev/null", *arguments]
+        return subprocess.run(command, env=environment(self.seconds), capture_output=True, text=True, check=True).stdout
+
+    def open(self, command: str, width: int, height: int) -> None:
+        """Run a command in a new window; the shell stays afterwards, for what the command leaves behind."""
+        self._opened += 1
+        size = ["-x", str(width), "-y", str(height)]
+        self.tmux("new-session", "-d", *size, f"{command}; echo left with $?; exec sleep 600")
+
+    def screen(self) -> str:
+        return self.tmux("capture-pane", "-p")
+
+    def press(self, *keys: str) -> None:
+        self.tmux("send-keys", *keys)
+
+    def shows(self, text: str) -> None:
+        until(lambda: text in self.screen(), f"{text!r} on\n{self.screen()}")
+
+    def close(self) -> None:
+        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    terminal = Terminal(tmp_path)
+    yield terminal
+    terminal.close()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    workspace = make(tmp_path / "work")
+    yield workspace
+    if engine_of(workspace):
+        commands.send(workspace, commands.Stop(now=True))
+        until(lambda: engine_of(workspace) is None, "the engine's end")
+
+
+def viewers(workspace: Workspace) -> list[int]:
+    pattern = f"^{sys.executable} .*{PROGRAM} {workspace.root}$"
+    found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, check=False)
+    return [int(each) for each in found.stdout.split()]
+
+
+def under_way(workspace: Workspace) -> int:
+    flight = journal.load(workspace)
+    return flight.run if flight else 0
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 50)])
+def test_q_leaves_the_engine_running_and_the_same_command_comes_back(
+    terminal: Terminal, workspace: Workspace, width: int, height: int
+) -> None:
+    terminal.open(f"{PROGRAM} {workspace.root}", width, height)
+    terminal.shows("training")
+    until(lambda: len(experiments(workspace)) >= 2, "two experiments")
+    engine = engine_of(workspace)
+    assert engine is not None
+    terminal.press("q")
+    terminal.shows("left with 0")
+    assert "The engine goes on" in terminal.screen()
+    assert engine_of(workspace) == engine
+
+    terminal.close()
+    count = len(experiments(workspace))
+    terminal.open(f"{PROGRAM} {workspace.root}", width, height)
+    terminal.shows("baseline")
+    until(lambda: len(experiments(workspace)) > count, "another experiment")
+    assert engine_of(workspace) == engine
+
+
+def test_kill_9_on_the_screen_changes_nothing_in_the_run(terminal: Terminal, workspace: Workspace) -> None:
+    terminal.open(f"{PROGRAM} {workspace.root}", 100, 30)
+    terminal.shows("training")
+    engine = engine_of(workspace)
+    until(lambda: len(experiments(workspace)) >= 1, "the baseline")
+    (viewer,) = viewers(workspace)
+    os.kill(viewer, signal.SIGKILL)
+    terminal.shows("left with 137")
+    count = len(experiments(workspace))
+    until(lambda: len(experiments(workspace)) >= count + 2, "two more experiments")
+
+    assert engine_of(workspace) == engine
+    commands.send(workspace, commands.Stop())
+    until(lambda: engine_of(workspace) is None, "the engine's end")
+    check_settled(workspace)
+
+
+def test_the_terminal_itself_dies_and_nothing_of_the_screen_is_left(terminal: Terminal, workspace: Workspace) -> None:
+    terminal.open(f"exec {PROGRAM} {workspace.root}", 100, 30)
+    terminal.shows("training")
+    engine = engine_of(workspace)
+    until(lambda: viewers(workspace), "the viewer")
+    terminal.close()
+    until(lambda: not viewers(workspace), "the viewer's end")
+    assert engine_of(workspace) == engine
+
+
+def test_pause_skip_and_stop_are_taken_from_the_keyboard(terminal: Terminal, workspace: Workspace) -> None:
+    terminal.seconds = 5
+    terminal.open(f"{PROGRAM} {workspace.root}", 120, 35)
+    until(lambda: under_way(workspace) >= 2, "run 2")
+    terminal.press("p")
+    terminal.shows("paused")
+    until(lambda: under_way(workspace) == 0, "no run under way")
+    count = len(experiments(workspace))
+    terminal.press("p")
+    until(lambda: under_way(workspace) == count + 1, "the loop going on")
+
+    terminal.press("s")
+    terminal.shows("Skip run")
+    terminal.press("y")
+    until(lambda: any(each.skipped for each in experiments(workspace)), "a skipped run")
+
+    terminal.press("C-q")
+    terminal.shows("Stop the engine?")
+    terminal.press("a")
+    until(lambda: engine_of(workspace) is None, "the engine's end")
+    terminal.shows("stopped")
+    check_settled(workspace)
