@@ -91,6 +91,7 @@ class Viewer(App[None], inherit_bindings=False):
         self.selected: int | None = None
         """The run that the person looks at; None: the live one."""
         self.crash_report: Path | None = None
+        self.main = MainScreen()
         self._gpu = gpu
         self._clock = clock
         self._own_notice: Notice | None = None
@@ -102,16 +103,10 @@ class Viewer(App[None], inherit_bindings=False):
     # What is shown
 
     def get_default_screen(self) -> Screen[None]:
-        return MainScreen()
+        return self.main
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return theme.FALLBACK
-
-    @property
-    def main(self) -> MainScreen:
-        screen = self.screen_stack[0]
-        assert isinstance(screen, MainScreen)
-        return screen
 
     @property
     def state(self) -> ViewState:
@@ -123,6 +118,8 @@ class Viewer(App[None], inherit_bindings=False):
 
     def poll(self) -> None:
         """Look what is new in the files, and show it."""
+        if not self.main.is_running:
+            return  # the screen is being taken down
         try:
             self.session.poll()
         except OSError as error:

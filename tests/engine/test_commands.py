@@ -25,7 +25,7 @@ def test_every_kind_of_command_is_tried_here() -> None:
     assert {type(command) for command in EVERY_KIND} == set(typing.get_args(AnyCommand))
 
 
-@pytest.mark.parametrize("command", EVERY_KIND, ids=repr)
+@pytest.mark.parametrize("command", EVERY_KIND, ids=lambda command: type(command).__name__)
 def test_a_command_arrives_as_it_was_sent(workspace: Workspace, command: AnyCommand) -> None:
     assert send(workspace, command) == command.id
     (received,) = CommandFollower(workspace).poll()
