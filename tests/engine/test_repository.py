@@ -292,7 +292,7 @@ def test_a_persons_own_git_settings_change_nothing(
     person.git("config", name, value)
     message = f"experiment: µ\n\n{EXPERIMENT_TRAILER}: 7"
     sha = repository.commit({"train.py": b"DEPTH = 3\n"}, message, parent=first)
-    assert repository.message("HEAD").strip() == message
+    assert ascii(repository.message("HEAD").strip()) == ascii(message)
     assert repository.find_trailer(first, EXPERIMENT_TRAILER, "7") == sha
     assert repository.branch() == "main"
     assert repository.is_clean("train.py")
