@@ -261,8 +261,7 @@ class Cycle:
         saved = self.workspace.rescued / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09d}.patch"
         edit = patch.unified(committed.decode("utf-8", "replace"), found.decode("utf-8", "replace"), TRAIN)
         write_atomically(saved, edit.encode())
-        where = saved.relative_to(self.workspace.root)
-        self.log.emit(events.Warned(message=f"train.py had been edited; the edit is saved as {where}"))
+        self.log.emit(events.Rescued(patch=str(saved.relative_to(self.workspace.root))))
 
     def _growth(self, flight: InFlight) -> Size:
         if flight.measures_head:

@@ -133,6 +133,12 @@ class Thrashing(Event, frozen=True, kw_only=True, tag="thrashing"):
     count: int
 
 
+class Rescued(Event, frozen=True, kw_only=True, tag="rescued"):
+    """A person's edit of train.py that was not committed was taken back; ``patch`` (in the workspace) holds it."""
+
+    patch: str
+
+
 class Warned(Event, frozen=True, kw_only=True, tag="warned"):
     """Something that the person should know; the loop goes on."""
 
@@ -154,6 +160,7 @@ AnyEvent = (
     | IdeaQueued
     | IdeaTaken
     | Thrashing
+    | Rescued
     | Warned
 )
 

@@ -191,7 +191,7 @@ class Loop:
         tried = {_digest(result.train) for result in history.results()}
         while idea := self._control.take_idea():
             try:
-                proposal = _usable(ideas.propose(idea.text, incumbent), incumbent, tried)
+                proposal = _usable(ideas.propose(idea.text, incumbent, self.workspace.root), incumbent, tried)
             except NothingToProposeError as error:
                 self._control.idea_taken(idea, problem=str(error))
                 continue

@@ -1,11 +1,16 @@
-"""A change to one file as text: the patch that people and `git apply` read, and how large it is."""
+"""A change to one file as text: the patch that people and `git apply` read, made, applied and measured."""
 
 import ast
 import difflib
 import io
 import re
+import tempfile
 import tokenize
 from dataclasses import dataclass
+from pathlib import Path
+
+from git import Git
+from git.exc import GitCommandError
 
 NO_NEWLINE = "\\ No newline at end of file\n"
 
@@ -19,6 +24,19 @@ def unified(before: str, after: str, path: str) -> str:
 def _lines(text: str) -> list[str]:
     """As git sees them: only a newline ends one, no form feed and no lone carriage return."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def apply(before: str, patch: str, path: str) -> str:
+    """``before`` with a patch to ``path`` applied, as `git apply` does it. Raises ValueError where it does not fit."""
+    with tempfile.TemporaryDirectory(prefix="autoresearch-") as directory:
+        target = Path(directory) / path
+        target.write_text(before, "utf-8")
+        (Path(directory) / "patch").write_text(patch, "utf-8")
+        try:
+            Git(directory).execute(["git", "apply", f"--include={path}", "patch"])
+        except GitCommandError as error:
+            raise ValueError(f"the patch does not fit {path} as it is now") from error
+        return target.read_text("utf-8")
 
 
 @dataclass(frozen=True)

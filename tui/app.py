@@ -55,6 +55,14 @@ class Viewer(App[None], inherit_bindings=False):
         Binding("s", "skip", "skip", id="session.skip", tooltip="End this experiment, log it as skipped, go on"),
         Binding("m", "message", "message", id="session.message", tooltip="Write a sentence to the proposer"),
         Binding("i", "idea", "idea", id="session.idea", tooltip="Queue an idea that goes before the proposer's own"),
+        Binding(
+            "e",
+            "rescued",
+            "rescued edit",
+            id="session.rescued",
+            show=False,
+            tooltip="Run the edit of train.py that was saved and taken back as the next experiment",
+        ),
         Binding("a", "annotate", "note", id="session.annotate", tooltip="Write a note on the run that is shown"),
         Binding("z", "zoom", "zoom", id="view.zoom", tooltip="Give the pane the whole screen, or give it back"),
         Binding("f", "follow", "follow", id="view.follow", tooltip="To the end of the log, and follow it"),
@@ -211,6 +219,13 @@ class Viewer(App[None], inherit_bindings=False):
                 self._send(commands.Enqueue(text=text), "idea", "Asked the engine to queue the idea.")
 
         self.push_screen(Sentence("idea", "what to try next, KNOB=value for instance · enter queues"), answered)
+
+    def action_rescued(self) -> None:
+        if self.state.rescued is None:
+            self.say("No edit of train.py was saved in this session.", "warn")
+            self.refresh_view()
+            return
+        self._send(commands.Enqueue(text=self.state.rescued), "idea", "Asked the engine to run the saved edit next.")
 
     def action_annotate(self) -> None:
         about = subject(self.state, self.selected)

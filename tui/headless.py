@@ -27,6 +27,8 @@ class Headless:
                 self._progress(f"run {run}: {ending} after {seconds:.0f} s")
             case events.Thrashing(count=count):
                 self._progress(f"{count} experiments in a row without a keep: time for a different approach")
+            case events.Rescued(patch=patch):
+                self._progress(f"train.py had been edited: the edit is saved as {patch}, and taken back")
             case events.Warned(message=message):
                 self._progress(f"warning: {message}")
             case events.Paused(reason=reason):

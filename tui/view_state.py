@@ -19,6 +19,7 @@ from engine.events import (
     PhaseChanged,
     Proposed,
     Recorded,
+    Rescued,
     Resumed,
     RunEnded,
     RunStarted,
@@ -78,6 +79,8 @@ class ViewState:
     paused: Paused | None = None
     ideas: tuple[IdeaQueued, ...] = ()
     thrashing: int = 0
+    rescued: str | None = None
+    """The person's last edit of train.py that the engine took back, as a patch in the workspace."""
     notice: Notice | None = None
     progress: Progress | None = None
     sent: Mapping[str, str] = field(default_factory=dict)
@@ -177,6 +180,9 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
         case Thrashing():
             text = f"{event.count} experiments in a row without a keep: a different approach is asked for."
             return replace(state, thrashing=event.count, notice=Notice(event.at, text, "warn"))
+        case Rescued():
+            text = f"train.py had been edited: saved as {clean(event.patch)}, and taken back. e runs it next."
+            return replace(state, rescued=event.patch, notice=Notice(event.at, text, "warn"))
         case Warned():
             return replace(state, notice=Notice(event.at, clean(event.message), "warn"))
 

@@ -1,18 +1,45 @@
-"""What a person typed as an idea, made into a candidate: ``MATRIX_LR=0.05, DEPTH=3``."""
+"""A person's idea made into a candidate: ``MATRIX_LR=0.05, DEPTH=3``, or a patch to train.py."""
 
 import math
 import re
+from pathlib import Path
 
-from engine import knobs
+from engine import knobs, patch
 from engine.knobs import Scalar, Value
 from engine.proposers import NothingToProposeError, Proposal
+from engine.workspace import TRAIN
 
 _ASSIGNMENT = re.compile(r"\s*([A-Z][A-Z0-9_]*)\s*=\s*(.+?)\s*")
 _BETWEEN = re.compile(r"[,;\s]\s*(?=[A-Z][A-Z0-9_]*\s*=)")
 
 
-def propose(idea: str, incumbent: str) -> Proposal:
-    """The incumbent's train.py with the knobs of ``idea`` set. Raises NothingToProposeError with what is wrong."""
+def propose(idea: str, incumbent: str, root: Path) -> Proposal:
+    """What a person wants as the next experiment. Raises NothingToProposeError with what is wrong.
+
+    ``idea`` is either knobs with their values, or the path of a patch to train.py (from ``root``).
+    """
+    if idea.strip().endswith(".patch"):
+        return _patched(idea.strip(), incumbent, root)
+    return _knobs_set(idea, incumbent)
+
+
+def _patched(name: str, incumbent: str, root: Path) -> Proposal:
+    try:
+        train = patch.apply(incumbent, (root / name).read_text("utf-8"), TRAIN)
+        changes = knobs.show_changes(knobs.differences(incumbent, train))
+    except (OSError, UnicodeDecodeError) as error:
+        raise NothingToProposeError(f"{name} can't be read: {error}") from error
+    except (ValueError, SyntaxError) as error:
+        raise NothingToProposeError(f"{name} is no experiment: {error}") from error
+    return Proposal(
+        train=train,
+        description=changes or f"the edit in {Path(name).name}",
+        source="queue",
+        asi={"hypothesis": f"a person's edit: {name}", "arch_change": changes or "code, no knob"},
+    )
+
+
+def _knobs_set(idea: str, incumbent: str) -> Proposal:
     known = knobs.read(incumbent)
     wanted: dict[str, Value] = {}
     for part in _BETWEEN.split(idea.strip()):

@@ -1,11 +1,13 @@
 """What a person types as an idea becomes a candidate, or one sentence that says why not."""
 
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
-from engine import knobs
+from engine import knobs, patch
 from engine.knobs import Value
-from engine.proposers import NothingToProposeError
-from engine.proposers.ideas import propose
+from engine.proposers import NothingToProposeError, Proposal, ideas
 
 TRAIN = """MATRIX_LR = 0.04  # of the matrices
 DEPTH = 4
@@ -14,6 +16,10 @@ BETAS = (0.8, 0.95)
 PATTERN = "SSSL"
 FAST = True
 """
+
+
+def propose(idea: str, incumbent: str, root: Path = Path()) -> Proposal:
+    return ideas.propose(idea, incumbent, root)
 
 
 def changed(idea: str) -> dict[str, Value | None]:
@@ -90,3 +96,37 @@ def test_the_proposal_says_whose_idea_it_is_and_what_changes() -> None:
         "hypothesis": "a person's idea: MATRIX_LR=0.05, DEPTH=3",
         "arch_change": "MATRIX_LR 0.04 → 0.05, DEPTH 4 → 3",
     }
+
+
+def test_a_patch_is_applied_to_the_incumbent_also_where_other_lines_moved_on(tmp_path: Path) -> None:
+    edit = patch.unified(TRAIN, TRAIN.replace("DEPTH = 4", "DEPTH = 6"), "train.py")
+    (tmp_path / "mine.patch").write_text(edit)
+    moved_on = TRAIN + "\n\nprint('the incumbent has grown since')\n"
+    proposal = propose("mine.patch", moved_on, tmp_path)
+
+    assert proposal.train == moved_on.replace("DEPTH = 4", "DEPTH = 6")
+    assert proposal.description == "DEPTH 4 → 6"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "can't be read"),
+        ("not a patch", "is no experiment"),
+        ("--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-x\n+y\n", "does not fit"),
+    ],
+)
+def test_a_patch_that_is_none_says_so(tmp_path: Path, content: str | None, problem: str) -> None:
+    if content is not None:
+        (tmp_path / "mine.patch").write_text(content)
+    with pytest.raises(NothingToProposeError, match=problem):
+        propose("mine.patch", TRAIN, tmp_path)
+
+
+def test_a_patch_reaches_no_other_file(tmp_path: Path) -> None:
+    edit = patch.unified("a\n", "b\n", "../outside.txt") + patch.unified(TRAIN, TRAIN + "# mine\n", "train.py")
+    (tmp_path / "outside.txt").write_text("a\n")
+    (tmp_path / "mine.patch").write_text(edit)
+    with suppress(NothingToProposeError):
+        assert propose("mine.patch", TRAIN, tmp_path).train == TRAIN + "# mine\n"
+    assert (tmp_path / "outside.txt").read_text() == "a\n"

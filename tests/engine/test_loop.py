@@ -276,7 +276,26 @@ def test_an_edit_of_train_py_that_is_not_committed_is_saved_said_and_taken_back(
 
     patches = list(workspace.rescued.glob("*.patch"))
     assert len(patches) == 1 and "+# half an idea" in patches[0].read_text()
-    assert any("train.py had been edited" in each.message for each in seen(workspace, events.Warned))
+    assert [workspace.root / each.patch for each in seen(workspace, events.Rescued)] == patches
+    check_settled(workspace)
+
+
+def test_a_rescued_edit_becomes_an_experiment_when_asked_for(workspace: Workspace) -> None:
+    run(workspace, "--experiments", "0")
+    workspace.train.write_text(workspace.train.read_text().replace("DEPTH = 4", "DEPTH = 6  # mine"))
+    process = start(workspace, "--experiments", "1", seconds=0.5)
+    until(lambda: seen(workspace, events.Rescued), "the rescued edit")
+    commands.send(workspace, commands.Pause())
+    (rescued,) = seen(workspace, events.Rescued)
+    commands.send(workspace, commands.Enqueue(text=rescued.patch))
+    commands.send(workspace, commands.Resume())
+    process.communicate()
+    if len(experiments(workspace)) < 3:
+        assert run(workspace, "--experiments", "2").returncode == 0
+
+    mine = next(each for each in experiments(workspace) if each.source == "queue")
+    assert (mine.status, mine.description) == ("keep", "DEPTH 4 → 6")
+    assert "DEPTH = 6  # mine" in workspace.run_folder(mine.run).train.read_text()
     check_settled(workspace)
 
 

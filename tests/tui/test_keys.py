@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.commands import Annotate, AnyCommand, CommandFollower, Enqueue, Message, Pause, Resume, Skip, Stop
-from engine.events import CommandDone, Paused
+from engine.events import CommandDone, Paused, Rescued
 from tests.tui import sessions
 from tests.tui.conftest import viewer
 from tests.tui.sessions import Recorder
@@ -112,6 +112,21 @@ async def test_a_sentence_is_typed_and_sent(tmp_path: Path, key: str, kind: type
         await type_in(pilot, "  try [b]RoPE[/b] = 2×  ")
         (command,) = asked(recorder)
         assert isinstance(command, kind) and command.text == "try [b]RoPE[/b] = 2×"
+
+
+async def test_e_queues_the_edit_of_train_py_that_was_saved(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("e")
+        assert asked(recorder) == [] and "No edit" in bottom(app)
+        recorder.emit(Rescued(patch=".autoresearch/rescued/mine.patch"))
+        app.poll()
+        assert "e runs it next" in bottom(app)
+        await pilot.press("e")
+        (command,) = asked(recorder)
+        assert isinstance(command, Enqueue) and command.text == ".autoresearch/rescued/mine.patch"
 
 
 async def test_a_note_goes_to_the_selected_run(tmp_path: Path) -> None:
