@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 
-from engine.jsonlines import Follower, JsonLinesFile
+from engine.jsonlines import UNREADABLE, Follower, JsonLinesFile
 from engine.workspace import Workspace
 
 
@@ -93,11 +93,15 @@ class CommandFollower:
     def __post_init__(self) -> None:
         self._follower = Follower(self.workspace.commands, self.offset)
 
+    def rewind(self, offset: int) -> None:
+        """Read on from ``offset`` the next time."""
+        self._follower = Follower(self.workspace.commands, offset)
+
     def poll(self) -> list[Received]:
         received = []
         for line in self._follower.poll():
             try:
                 received.append(Received(line.end, _decoder.decode(line.text)))
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 received.append(Received(line.end, problem=str(error)))
         return received

@@ -38,11 +38,12 @@ class Control:
         self.skipped_run: int | None = None
         self._workspace = workspace
         self._log = log
-        offset = 0
+        self._offset = 0
+        self._obeyed: set[str] = set()
+        self._queued: set[str] = set()
         for event in past:
-            offset = event.offset if isinstance(event, events.CommandDone) else offset
             self._remember(event)
-        self._follower = CommandFollower(workspace, offset)
+        self._follower = CommandFollower(workspace, self._offset)
         self._is_first_poll = True
 
     @property
@@ -51,9 +52,16 @@ class Control:
         return self.stopping_now or (self.current_run is not None and self.skipped_run == self.current_run)
 
     def poll(self) -> None:
-        """Take the commands that came since the last time."""
+        """Take the commands that came since the last time.
+
+        Raises OSError where one cannot be done or acknowledged (a full disk); it and those behind it wait.
+        """
         for received in self._follower.poll():
-            self._take(received)
+            try:
+                self._take(received)
+            except OSError:
+                self._follower.rewind(self._offset)
+                raise
         self._is_first_poll = False
 
     def pause(self, reason: str) -> None:
@@ -77,7 +85,13 @@ class Control:
                 self.paused = True
             case events.Resumed():
                 self.paused = False
+            case events.CommandDone(id=identity, offset=offset):
+                self._offset = offset
+                self._obeyed.add(identity)
+            case events.SkipAsked(run=run):
+                self.skipped_run = run
             case events.IdeaQueued(id=identity, text=text):
+                self._queued.add(identity)
                 self.ideas.append(Idea(identity, text))
             case events.IdeaTaken(id=identity):
                 self.ideas = deque(idea for idea in self.ideas if idea.id != identity)
@@ -87,6 +101,8 @@ class Control:
         if command is None:
             done = events.CommandDone(id="", command="", offset=received.offset, problem=received.problem)
         else:
+            if command.id in self._obeyed:
+                return  # the file was cut short behind a reader's back, and read again
             answer, problem = self._obey(command)
             kind = str(command.__struct_config__.tag)
             done = events.CommandDone(
@@ -108,7 +124,7 @@ class Control:
             case commands.Skip(run=run):
                 if run != self.current_run:
                     return "", f"run {run} is not running"
-                self.skipped_run = run
+                self._tell(events.SkipAsked(run=run))
                 return f"skipping run {run}", ""
             case commands.Stop(now=now):
                 if self._is_first_poll:
@@ -118,8 +134,9 @@ class Control:
             case commands.Message():
                 return "", "the search can't read prose; queue an idea as KNOB=value instead"
             case commands.Enqueue(text=text):
-                self._tell(events.IdeaQueued(id=command.id, text=text))
+                if command.id not in self._queued:
+                    self._tell(events.IdeaQueued(id=command.id, text=text))
                 return "queued", ""
             case commands.Annotate(run=run, text=text):
-                LedgerFile(self._workspace).add_note(run, text)
+                LedgerFile(self._workspace).add_note(run, text, command.id)
                 return f"noted on run {run}", ""

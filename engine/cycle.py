@@ -108,7 +108,7 @@ class Cycle:
             self.require_branch()
             commit = self.repository.find_trailer(flight.parent, EXPERIMENT_TRAILER, flight.id) or ""
             candidate = self._folder(flight).train.read_bytes()
-            self.rescue_edit(candidate)
+            self.rescue_edit(candidate, self._train_at(flight.parent).encode())
             if commit:
                 self.repository.settle(TRAIN)
             else:
@@ -205,7 +205,7 @@ class Cycle:
         asi = dict(flight.asi) | {"result": verdict.reason}
         if verdict.status == "crash":
             asi["log_tail"] = log_tail
-        train = run.folder.train.read_text("utf-8")
+        train = run.folder.train.read_bytes().decode("utf-8")
         if hint := self.proposer.reflect(Result(entry, train)):
             asi["next_action_hint"] = hint
         with_this = replace(history.segment, experiments=(*history.segment.experiments, entry))
@@ -222,7 +222,7 @@ class Cycle:
         entry = msgspec.convert(flight.entry, Experiment)
         if not entry.kept and not flight.measures_head:
             self._revert(flight)
-        self.proposer.tell(Result(entry, self._folder(flight).train.read_text("utf-8")))
+        self.proposer.tell(Result(entry, self._folder(flight).train.read_bytes().decode("utf-8")))
         journal.clear(self.workspace)
         self.log.emit(events.PhaseChanged(phase="idle"))
         return entry
@@ -231,7 +231,7 @@ class Cycle:
         self.require_branch()
         original = self._train_at(flight.parent).encode()
         candidate = self._folder(flight).train.read_bytes()
-        self.rescue_edit(candidate)
+        self.rescue_edit(candidate, original)
         if self.repository.find_trailer(flight.commit, REVERT_TRAILER, flight.id):
             self.repository.settle(TRAIN)
             return
@@ -250,23 +250,28 @@ class Cycle:
         self.repository.commit({TRAIN: original}, message, parent=head)
 
     def rescue_edit(self, *expected: bytes) -> None:
-        """Save what a person made of train.py in the work tree, before the engine writes over it."""
-        try:
-            found = self.workspace.train.read_bytes()
-        except FileNotFoundError:
-            return
+        """Save what a person made of train.py, staged or not, before the engine writes over it.
+
+        ``expected``: versions that the engine itself may have left there, besides HEAD's.
+        """
         committed = self.repository.read("HEAD", TRAIN) or b""
-        if found == committed or found in expected:
-            return
+        known = {committed, *expected}
+        in_tree = self.workspace.train.read_bytes() if self.workspace.train.is_file() else committed
+        staged = self.repository.read("", TRAIN) or committed
+        for found in dict.fromkeys((in_tree, staged)):
+            if found not in known:
+                self._rescue(committed, found)
+
+    def _rescue(self, committed: bytes, found: bytes) -> None:
         saved = self.workspace.rescued / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09d}.patch"
-        edit = patch.unified(committed.decode("utf-8", "replace"), found.decode("utf-8", "replace"), TRAIN)
-        write_atomically(saved, edit.encode())
+        before, after = (each.decode("utf-8", "surrogateescape") for each in (committed, found))
+        write_atomically(saved, patch.unified(before, after, TRAIN).encode("utf-8", "surrogateescape"))
         self.log.emit(events.Rescued(patch=str(saved.relative_to(self.workspace.root))))
 
     def _growth(self, flight: InFlight) -> Size:
         if flight.measures_head:
             return NOTHING
-        after = self._folder(flight).train.read_text("utf-8")
+        after = self._folder(flight).train.read_bytes().decode("utf-8")
         return patch.size_of(after) - patch.size_of(self._train_at(flight.parent))
 
     def _train_at(self, commit: str) -> str:

@@ -26,14 +26,17 @@ def compose(template: str, facts: dict[str, str]) -> str:
 def update(workspace: Workspace, repository: Repository, history: History) -> bool:
     """Bring the engine's part up to date and commit it.
 
-    Returns whether it was left alone, because a person has edits in it that are not committed.
+    Returns whether it was left alone: a person has uncommitted edits in it, or it is not UTF-8.
     """
     committed = repository.read("HEAD", DOCUMENT)
     if committed is None:
         return False
     if not repository.is_clean(DOCUMENT):
         return True
-    text = committed.decode("utf-8", "replace")
+    try:
+        text = committed.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

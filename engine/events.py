@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from engine.jsonlines import Follower, JsonLinesFile
+from engine.jsonlines import UNREADABLE, Follower, JsonLinesFile
 from engine.workspace import Workspace
 
 
@@ -112,6 +112,12 @@ class CommandDone(Event, frozen=True, kw_only=True, tag="command_done"):
     problem: str = ""
 
 
+class SkipAsked(Event, frozen=True, kw_only=True, tag="skip_asked"):
+    """A person wants experiment ``run`` ended; it is, by this engine or by one that adopts the run."""
+
+    run: int
+
+
 class IdeaQueued(Event, frozen=True, kw_only=True, tag="idea_queued"):
     """A person's idea waits for its turn."""
 
@@ -157,6 +163,7 @@ AnyEvent = (
     | Paused
     | Resumed
     | CommandDone
+    | SkipAsked
     | IdeaQueued
     | IdeaTaken
     | Thrashing
@@ -196,7 +203,7 @@ class EventFollower:
         for line in self._follower.poll():
             try:
                 events.append(_decoder.decode(line.text))
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 continue
         return events
 

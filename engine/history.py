@@ -50,7 +50,7 @@ class History:
     def train_of(self, experiment: Experiment) -> str | None:
         """train.py as it ran in an experiment, if its folder is still there."""
         try:
-            return self.workspace.run_folder(experiment.folder_number).train.read_text("utf-8")
+            return self.workspace.run_folder(experiment.folder_number).train.read_bytes().decode("utf-8")
         except (FileNotFoundError, UnicodeDecodeError):
             return None
 

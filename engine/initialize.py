@@ -10,11 +10,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from engine import document, knobs
+from engine import document, knobs, preflight
 from engine.errors import UnusableWorkspace
 from engine.files import write_atomically
 from engine.knobs import Value
 from engine.ledger import Config, LedgerFile
+from engine.presence import holding
 from engine.repository import Repository
 from engine.workspace import BENCHMARK, DOCUMENT, PREPARE, PROGRAM, PYPROJECT, SETTINGS, TRAIN, Workspace
 
@@ -76,18 +77,29 @@ def initialize(workspace: Workspace, tag: str, profile: Profile, *, today: datet
     repository = Repository(workspace.root, workspace.state)
     repository.branch()
     branch = f"autoresearch/{tag}-{today or datetime.date.today():%Y-%m-%d}"
+    if repository.has_branch(preflight.BRANCHES.rstrip("/")):
+        raise UnusableWorkspace(
+            "a branch named autoresearch is in the way of autoresearch/…: `git branch -m` renames it."
+        )
     if repository.has_branch(branch):
         raise UnusableWorkspace(f"the branch {branch} exists already: `git switch {branch}`, or choose another --tag.")
     if workspace.document.exists() and not repository.is_clean(DOCUMENT):
         raise UnusableWorkspace(f"{DOCUMENT} has edits that are not committed, and a new session writes a new one.")
     contents = _template(workspace, profile, branch)
     _refuse_broken_train(workspace)
+    with holding(workspace):
+        _begin(workspace, repository, profile, branch, contents)
+    return branch
+
+
+def _begin(
+    workspace: Workspace, repository: Repository, profile: Profile, branch: str, contents: Mapping[str, bytes]
+) -> None:
     repository.ignore((TEMPLATE / "ignored").read_text("utf-8"))
     if profile.ships_corpus:
         _copy_corpus(workspace)
     repository.begin_branch(branch, contents, f"autoresearch: begin {branch}")
     LedgerFile(workspace).open_segment(Config(name=_title(branch), branch=branch))
-    return branch
 
 
 def _template(workspace: Workspace, profile: Profile, branch: str) -> dict[str, bytes]:

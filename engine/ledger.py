@@ -42,6 +42,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, tag="note", tag_field="typ
     run: int
     text: str
     timestamp: float = 0.0
+    id: str = ""
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,14 +232,18 @@ class LedgerFile:
             self._file.append_locked(_encode(recorded))
             return recorded
 
-    def add_note(self, run: int, text: str) -> None:
-        self._file.append(msgspec.json.encode(Note(run=run, text=text, timestamp=int(time.time()))))
+    def add_note(self, run: int, text: str, identity: str = "") -> None:
+        """Append a person's note; one whose id is there already is not added again."""
+        with self._file.writing():
+            if identity and any(note.id == identity for note in read(self.path).notes):
+                return
+            self._file.append_locked(_encode(Note(run=run, text=text, timestamp=int(time.time()), id=identity)))
 
 
 OPTIONAL_KEYS = frozenset({"branch", "id", "source", "seconds", "result", "folder"})
 
 
-def _encode(line: Config | Experiment) -> bytes:
+def _encode(line: Config | Experiment | Note) -> bytes:
     record: dict[str, Any] = msgspec.to_builtins(line)
     return msgspec.json.encode(
         {key: _whole(value) for key, value in record.items() if key not in OPTIONAL_KEYS or value not in (None, "")}

@@ -75,16 +75,16 @@ class Loop:
         branch = self.repository.branch()
         self._log = EventLog(self.workspace, self.listener)
         self._control = Control(self.workspace, self._log, EventFollower(self.workspace.events))
-        self._proposer = Search(self.settings.search)
         book = ledger.read(self.workspace.ledger)
         if book.current is None or book.current.config.branch not in (None, branch):
             LedgerFile(self.workspace).open_segment(Config(name=self.settings.name, branch=branch))
+        self._proposer = Search(self.settings.search, History.of(self.workspace).segment.config.best_direction)
         self._cycle = Cycle(
             workspace=self.workspace,
             settings=self.settings,
             repository=self.repository,
             branch=branch,
-            guards=Guards(self.workspace),
+            guards=Guards(self.workspace, in_flight=journal.load(self.workspace) is not None),
             log=self._log,
             control=self._control,
             proposer=self._proposer,
@@ -114,7 +114,8 @@ class Loop:
                 try:
                     await asyncio.to_thread(self._control.poll)
                 except OSError as error:
-                    await self._trouble(f"a command could not be taken: {_sentence(error)}")
+                    if not self._control.paused:
+                        await self._trouble(f"a command could not be taken: {_sentence(error)}")
                 await asyncio.sleep(LISTEN_SECONDS)
 
         await asyncio.to_thread(self._control.poll)
@@ -225,7 +226,9 @@ class Loop:
             return
         if not document.update(self.workspace, self.repository, history):
             return
-        self._log.emit(events.Warned(message="autoresearch.md has edits that are not committed: it is left alone"))
+        self._log.emit(
+            events.Warned(message="autoresearch.md has uncommitted edits, or is not UTF-8: it is left alone")
+        )
 
 
 def _usable(proposal: Proposal, incumbent: str, tried: set[str]) -> Proposal:

@@ -30,18 +30,18 @@ def apply(before: str, patch: str, path: str) -> str:
     """``before`` with a patch to ``path`` applied, as `git apply` does it. Raises ValueError where it does not fit."""
     with tempfile.TemporaryDirectory(prefix="autoresearch-") as directory:
         target = Path(directory) / path
-        target.write_text(before, "utf-8")
-        (Path(directory) / "patch").write_text(patch, "utf-8")
+        target.write_bytes(before.encode())
+        (Path(directory) / "patch").write_bytes(patch.encode())
         try:
             Git(directory).execute(["git", "apply", f"--include={path}", "patch"])
         except GitCommandError as error:
             raise ValueError(f"the patch does not fit {path} as it is now") from error
-        return target.read_text("utf-8")
+        return target.read_bytes().decode("utf-8")
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much code there is, comments and blank lines not counted."""
+    """How much code there is, comments, docstrings and blank lines not counted."""
 
     lines: int
     nodes: int
@@ -62,13 +62,20 @@ NOTHING = Size(0, 0)
 def size_of(source: str) -> Size:
     """The size of a Python file. Raises SyntaxError."""
     tree = ast.parse(source)
+    prose = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and _is_text(node.value)]
     code = {
         number
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
         if token.type not in _NO_CODE
         for number in range(token.start[0], token.end[0] + 1)
     }
-    return Size(lines=len(code), nodes=sum(1 for _ in ast.walk(tree)))
+    for node in prose:
+        code -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return Size(lines=len(code), nodes=sum(1 for _ in ast.walk(tree)) - 2 * len(prose))
+
+
+def _is_text(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 _NO_CODE = frozenset(

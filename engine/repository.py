@@ -25,7 +25,9 @@ REVERT_TRAILER = "Reverts-Experiment"
 FALLBACK_IDENTITY = ("autoresearch", "autoresearch@localhost")
 """Who commits on a machine where git was never told."""
 
-NO_COMMIT = "0" * 40
+NO_COMMIT = ""
+"""To update-ref: the branch must not exist yet."""
+GIT = ("git", "-c", "core.hooksPath=/dev/null")
 REGULAR, EXECUTABLE = "100644", "100755"
 
 
@@ -76,12 +78,12 @@ class Repository:
         if not self._succeeds("cat-file", "-e", f"{revision}:{path}"):
             return None
         content: bytes = self._git.execute(
-            ["git", "cat-file", "blob", f"{revision}:{path}"], stdout_as_string=False, strip_newline_in_stdout=False
+            [*GIT, "cat-file", "blob", f"{revision}:{path}"], stdout_as_string=False, strip_newline_in_stdout=False
         )
         return content
 
     def message(self, revision: str) -> str:
-        return self._run("log", "-1", "--format=%B", revision)
+        return self._run("log", "-1", "--encoding=UTF-8", "--format=%B", revision)
 
     def diff(self, before: str, after: str, path: str) -> bytes:
         """What changed in one file between two commits, as a patch."""
@@ -199,16 +201,16 @@ class Repository:
         return EXECUTABLE if path.endswith(".sh") else REGULAR
 
     def _succeeds(self, *arguments: str) -> bool:
-        status, _, _ = self._git.execute(["git", *arguments], with_extended_output=True, with_exceptions=False)
+        status, _, _ = self._git.execute([*GIT, *arguments], with_extended_output=True, with_exceptions=False)
         return status == 0
 
     def _bytes(self, *arguments: str) -> bytes:
-        output: bytes = self._git.execute(["git", *arguments], stdout_as_string=False, strip_newline_in_stdout=False)
+        output: bytes = self._git.execute([*GIT, *arguments], stdout_as_string=False, strip_newline_in_stdout=False)
         return output
 
     def _run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         try:
-            output: str = self._git.execute(["git", *arguments], env=dict(env) if env else None)
+            output: str = self._git.execute([*GIT, *arguments], env=dict(env) if env else None)
         except GitCommandError as error:
             said = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ") or f"exit code {error.status}"
             raise WorkFailed(f"git {arguments[0]} failed in {self.root}: {said}") from error

@@ -25,7 +25,7 @@ def propose(idea: str, incumbent: str, root: Path) -> Proposal:
 
 def _patched(name: str, incumbent: str, root: Path) -> Proposal:
     try:
-        train = patch.apply(incumbent, (root / name).read_text("utf-8"), TRAIN)
+        train = patch.apply(incumbent, (root / name).read_bytes().decode("utf-8"), TRAIN)
         changes = knobs.show_changes(knobs.differences(incumbent, train))
     except (OSError, UnicodeDecodeError) as error:
         raise NothingToProposeError(f"{name} can't be read: {error}") from error

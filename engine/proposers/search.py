@@ -46,9 +46,10 @@ class Search:
 
     name = "search"
 
-    def __init__(self, settings: SearchSettings) -> None:
+    def __init__(self, settings: SearchSettings, direction: str = "lower") -> None:
+        """``direction``: which way the metric improves, "lower" or "higher"."""
         self._settings = settings
-        self._study = optuna.create_study(direction="minimize")
+        self._study = optuna.create_study(direction="minimize" if direction == "lower" else "maximize")
         self._records: dict[str, _Record] = {}
         self._tried: set[str] = set()
         self._incumbent: dict[str, Value] | None = None

@@ -76,7 +76,6 @@ def test_reading_goes_on_behind_any_command_that_was_received(workspace: Workspa
         b'{"type":"skip","id":"x","run":"3"}',
         pytest.param(
             b'{"type":"message","id":"x","text":"\xff"}',
-            marks=pytest.mark.xfail(strict=True, raises=UnicodeDecodeError, reason="commands.py: catch UNREADABLE"),
         ),
     ],
 )

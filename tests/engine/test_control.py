@@ -199,14 +199,12 @@ def forget_the_last_event(workspace: Workspace) -> None:
     workspace.events.write_bytes(b"".join(lines[:-1]))
 
 
-@pytest.mark.xfail(strict=True, reason="control.py: IdeaQueued is on disk before CommandDone, and is emitted again")
 def test_an_idea_is_queued_once_however_the_engine_dies(workspace: Workspace) -> None:
     asked(workspace, engine(workspace), commands.Enqueue(id="a", text="A=1"))
     forget_the_last_event(workspace)
     assert list(engine(workspace).ideas) == [Idea("a", "A=1")]
 
 
-@pytest.mark.xfail(strict=True, reason="control.py: a note has no id, so the command that adds it is obeyed again")
 def test_a_note_is_added_once_however_the_engine_dies(workspace: Workspace) -> None:
     asked(workspace, engine(workspace), commands.Annotate(run=1, text="x"))
     forget_the_last_event(workspace)
@@ -214,7 +212,6 @@ def test_a_note_is_added_once_however_the_engine_dies(workspace: Workspace) -> N
     assert len(ledger.read(workspace.ledger).notes) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="control.py: a skip that was acknowledged is forgotten by the next engine")
 def test_a_skip_that_was_acknowledged_holds_for_an_engine_that_adopts_the_run(workspace: Workspace) -> None:
     control = engine(workspace)
     control.current_run = 3
@@ -224,7 +221,6 @@ def test_a_skip_that_was_acknowledged_holds_for_an_engine_that_adopts_the_run(wo
     assert adopting.must_end_run
 
 
-@pytest.mark.xfail(strict=True, reason="control.py: the follower is past the commands behind one that failed")
 def test_a_command_that_cannot_be_written_down_does_not_swallow_those_behind_it(workspace: Workspace) -> None:
     control = engine(workspace)
     workspace.ledger.mkdir()  # as unwritable as a full disk

@@ -87,9 +87,6 @@ def test_what_a_person_wrote_around_the_markers_stays_to_the_byte(
     assert b"old" not in after
 
 
-@pytest.mark.xfail(
-    strict=True, reason="document.py: what is not UTF-8 is decoded with replacement characters and committed"
-)
 def test_what_a_person_wrote_in_another_encoding_stays_too(
     workspace: Workspace, repository: Repository, person: Person, history: History
 ) -> None:

@@ -90,9 +90,6 @@ def test_the_incumbent_is_the_last_that_was_kept(workspace: Workspace) -> None:
     assert incumbent.run == 2
 
 
-@pytest.mark.xfail(
-    strict=True, reason="history.py: read_text turns CRLF into LF, so the loop takes HEAD for a person's commit"
-)
 def test_a_train_py_is_read_as_it_is_to_the_byte(workspace: Workspace) -> None:
     history = recorded(workspace, KEEP)
     workspace.run_folder(1).train.write_bytes(b"N = 1\r\nM = 2\r\n")

@@ -99,9 +99,6 @@ def _prefix_is_a_branch(person: Person) -> None:
         pytest.param(
             _prefix_is_a_branch,
             "autoresearch",
-            marks=pytest.mark.xfail(
-                strict=True, reason="initialize.py: a branch named autoresearch is found out after files were written"
-            ),
         ),
     ],
 )
@@ -133,7 +130,6 @@ def _hold(root: Path, holds: "multiprocessing.synchronize.Event", done: "multipr
         done.wait()
 
 
-@pytest.mark.xfail(strict=True, reason="initialize.py: whether an engine holds the workspace is not looked at")
 def test_a_workspace_that_an_engine_holds_is_refused(workspace: Workspace, person: Person) -> None:
     person.commit({"a.txt": "a\n"})
     holds, done = multiprocessing.Event(), multiprocessing.Event()

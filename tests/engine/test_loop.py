@@ -280,6 +280,19 @@ def test_an_edit_of_train_py_that_is_not_committed_is_saved_said_and_taken_back(
     check_settled(workspace)
 
 
+def test_a_staged_edit_of_train_py_is_saved_too(workspace: Workspace) -> None:
+    run(workspace, "--experiments", "0")
+    committed = workspace.train.read_text()
+    workspace.train.write_text(committed + "# staged\n")
+    git(workspace.root, "add", "train.py")
+    workspace.train.write_text(committed + "# and edited on\n")
+    run(workspace, "--experiments", "1")
+
+    saved = "".join(path.read_text() for path in workspace.rescued.glob("*.patch"))
+    assert "+# staged" in saved and "+# and edited on" in saved
+    check_settled(workspace)
+
+
 def test_a_rescued_edit_becomes_an_experiment_when_asked_for(workspace: Workspace) -> None:
     run(workspace, "--experiments", "0")
     workspace.train.write_text(workspace.train.read_text().replace("DEPTH = 4", "DEPTH = 6  # mine"))
@@ -357,7 +370,7 @@ def test_autoresearch_md_says_what_was_learned_and_a_persons_edit_in_it_is_left_
     run(workspace, "--experiments", "5")
 
     assert workspace.document.read_text() == edited
-    assert any("autoresearch.md has edits" in each.message for each in seen(workspace, events.Warned))
+    assert any("autoresearch.md has uncommitted edits" in each.message for each in seen(workspace, events.Warned))
     assert subjects(workspace)[:3] == [
         "the person's work",
         "autoresearch: begin autoresearch/test-2026-11-23",

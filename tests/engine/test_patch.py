@@ -94,12 +94,12 @@ CODE = "DEPTH = 2\n\n\ndef width(depth):\n    return depth * 64\n"
         (CODE.replace("\n", "\r\n"), 3),
         ("x = (\n    1,\n    # why\n\n    2,\n)\n", 4),
         ("x = 1 + \\\n    2\n", 2),
-        ('"""A docstring.\n\nIts second part.\n"""\n', 4),
+        ('"""A docstring.\n\nIts second part.\n"""\n', 0),
         ("if x:\n    # nothing to do\n    pass\n", 2),
     ],
     ids=[
         "nothing", "blank lines", "comment", "statement", "no newline", "with a comment", "two statements", "function",
-        "crlf", "brackets", "backslash", "docstring counts", "comment in a block",
+        "crlf", "brackets", "backslash", "docstring", "comment in a block",
     ],
 )  # fmt: skip
 def test_lines_are_counted_without_comments_and_blank_ones(source: str, lines: int) -> None:

@@ -249,9 +249,6 @@ def test_signing_and_hooks_that_fail_play_no_part(repository: Repository, person
 
 
 @pytest.mark.parametrize("hook", ["reference-transaction", "post-index-change"])
-@pytest.mark.xfail(
-    strict=True, reason="repository.py: plumbing runs these two too; give git -c core.hooksPath=/dev/null"
-)
 def test_the_hooks_that_plumbing_runs_play_no_part_either(repository: Repository, person: Person, hook: str) -> None:
     fail_in(person, hook)
     try:
@@ -280,7 +277,6 @@ def test_the_hooks_that_plumbing_runs_play_no_part_either(repository: Repository
         pytest.param(
             "i18n.logOutputEncoding",
             "latin-1",
-            marks=pytest.mark.xfail(strict=True, reason="repository.py: ask git log for --encoding=UTF-8"),
         ),
         ("advice.detachedHead", "true"),
     ],
@@ -408,9 +404,6 @@ def test_a_linked_work_tree_is_a_workspace_as_well(repository: Repository, perso
     assert (person.root / "train.py").read_text() == "DEPTH = 2\n"
 
 
-@pytest.mark.xfail(
-    strict=True, reason='repository.py: "" says "there is none" for update-ref in every kind; 40 zeros do not'
-)
 def test_a_repository_with_sha256_names_works_the_same(tmp_path: Path, no_identity: None) -> None:
     root = tmp_path.resolve() / "sha256"
     root.mkdir()
