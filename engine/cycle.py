@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import msgspec
 
-from engine import diagnosis, events, journal, patch, statistics
+from engine import diagnosis, events, evidence, journal, patch, statistics
 from engine.control import Control
 from engine.errors import WorkFailed
 from engine.events import EventLog
@@ -139,9 +139,13 @@ class Cycle:
         for problem in run.scanner.problems:
             self.log.emit(events.Warned(message=f"run {flight.run}: {problem}"))
         await asyncio.to_thread(self.require_branch)
-        violations = await asyncio.to_thread(self.guards.restore)
+        violations = list(await asyncio.to_thread(self.guards.restore))
         history = await asyncio.to_thread(History.of, self.workspace)
         metric = run.scanner.metrics.get(history.segment.config.metric_name)
+        if metric is not None:
+            demanded = evidence.is_demanded(self.workspace, history.segment)
+            if wrong := evidence.disagreement(run.folder, flight.id, metric, demanded=demanded):
+                violations.append(wrong)
         log_tail = await asyncio.to_thread(tail, run.folder.log)
         failure = diagnosis.failure(ended, metric is None, log_tail, self.settings.run.limit_seconds)
         sound = not failure and not violations and metric is not None and ended.ending is Ending.EXITED
@@ -149,7 +153,7 @@ class Cycle:
             metric=metric,
             memory_mb=run.scanner.metrics.get("peak_memory_mb"),
             failure=failure,
-            violations=violations,
+            violations=tuple(violations),
             failed_checks=await self._check(flight) if sound else "",
             growth=self._growth(flight),
             skipped=ended.ending is Ending.SKIPPED,

@@ -89,7 +89,7 @@ class Run:
         """Start the supervisor. The lock is held before it exists, so nobody can ever take the run for dead."""
         self.folder.path.mkdir(parents=True, exist_ok=True)
         env = environment(settings, self._identity)
-        env["AUTORESEARCH_LOG"] = str(self.folder.log)
+        env |= {"AUTORESEARCH_LOG": str(self.folder.log), "AUTORESEARCH_RECORD": str(self.folder.record)}
         order = Order(
             command=command,
             directory=str(workspace.root),

@@ -55,14 +55,14 @@ class RunFolder:
         return self.path / "exit.json"
 
     @property
+    def record(self) -> Path:
+        """What prepare.py's evaluate_bpb measured (engine.evidence); absent where prepare.py writes none."""
+        return self.path / "record.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the supervisor for as long as the run is alive."""
         return self.path / "lock"
-
-    @property
-    def end_request(self) -> Path:
-        """Why the engine asked the supervisor to end the run."""
-        return self.path / "end-request"
 
     @property
     def checks(self) -> "RunFolder":

@@ -704,7 +704,8 @@ def evaluate_bpb(
         raise Failure("val_bpb is not a number: the model's logits are not finite")
     if record := os.environ.get("AUTORESEARCH_RECORD"):
         part = Path(record + ".part")
-        part.write_text(json.dumps({"val_bpb": bpb, "nats": nats.item(), "bytes": size.item(), "tokens": counted}))
+        result = {"val_bpb": bpb, "nats": nats.item(), "bytes": size.item(), "tokens": counted}
+        part.write_text(json.dumps(result | {"run_id": os.environ.get("AUTORESEARCH_RUN_ID")}))
         part.replace(record)
     return bpb
 

@@ -240,6 +240,36 @@ def test_a_train_py_that_rewrites_the_rules_fails_and_the_rules_are_restored(tmp
     assert any(b"# easier" in path.read_bytes() for path in workspace.rescued.iterdir())
 
 
+EVALUATOR = """
+import json
+with open(os.environ["AUTORESEARCH_RECORD"], "w") as record:
+    json.dump({"val_bpb": 1 + bowl, "run_id": os.environ["AUTORESEARCH_RUN_ID"]}, record)
+"""
+
+
+@pytest.mark.parametrize(
+    ("cheat", "found"),
+    [
+        ("print('METRIC val_bpb=0.1')\nprint('val_bpb: 0.1')\n", "val_bpb was printed as 0.1"),
+        ("os.remove(os.environ['AUTORESEARCH_RECORD'])\n", "left no record"),
+        ("open(os.environ['AUTORESEARCH_RECORD'], 'w').write('{\"val_bpb\": 1}')\n", "is not of this run"),
+    ],
+)
+def test_a_metric_that_the_evaluator_did_not_measure_is_found_out(tmp_path: Path, cheat: str, found: str) -> None:
+    cheating = "".join(f"    {line}\n" for line in cheat.splitlines())
+    workspace = make(tmp_path / "work", f"{TRAIN}{EVALUATOR}\nif DEPTH == 5:\n{cheating}")
+    process = start(workspace, "--experiments", "1", seconds=0.6)
+    until(lambda: is_training(workspace, 1), "the baseline")
+    commands.send(workspace, commands.Enqueue(text="DEPTH=5"))
+    process.communicate()
+
+    honest, cheated = experiments(workspace)
+    assert honest.kept
+    assert cheated.status == "checks_failed"
+    assert found in cheated.asi["result"]
+    check_settled(workspace)
+
+
 def test_an_idea_goes_first_and_prose_is_answered(workspace: Workspace) -> None:
     process = start(workspace, "--experiments", "2", seconds=0.6)
     until(lambda: is_training(workspace, 1), "the baseline")
