@@ -56,7 +56,7 @@ def learned(history: History) -> str:
     if best is None or baseline is None or best.metric is None or baseline.metric is None:
         return "No run has produced a metric yet.\n"
     experiments = segment.experiments
-    kept = [each for each in experiments if each.kept]
+    kept = [each for each in experiments if each.kept and each is not baseline]
     lines = [
         f"State on {time.strftime('%Y-%m-%d %H:%M', time.localtime(experiments[-1].timestamp))}: "
         f"{len(experiments)} runs, {len(kept)} kept, {sum(each.crashed for each in experiments)} crashed.",

@@ -23,6 +23,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     experiments: int
     """Lines of the current segment, the baseline's included."""
     kept: int
+    """The baseline not counted."""
     crashed: int
     baseline: float | None
     incumbent: float | None
@@ -87,7 +88,7 @@ def of(workspace: Workspace) -> Status:
         run=flight.run if flight else None,
         phase=flight.phase if flight else None,
         experiments=len(experiments),
-        kept=sum(each.kept for each in experiments),
+        kept=sum(each.kept for each in experiments if each is not baseline),
         crashed=sum(each.crashed for each in experiments),
         baseline=baseline.metric if baseline else None,
         incumbent=best.metric if best else None,

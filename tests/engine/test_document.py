@@ -136,7 +136,7 @@ def test_a_branch_without_the_document_gets_none(
 
 def test_what_was_learned_names_baseline_incumbent_knobs_and_dead_ends(history: History) -> None:
     text = document.learned(history)
-    assert "4 runs, 2 kept, 1 crashed" in text
+    assert "4 runs, 1 kept, 1 crashed" in text
     assert "Baseline 1.000000 (run 1), incumbent 0.900000 (run 3, commit cccccccccccc)" in text
     assert "- `DEPTH = 3`" in text
     assert "- run 3, keep, 0.900000: MATRIX_LR 0.03 → 0.04 (because keep)" in text

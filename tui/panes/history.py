@@ -60,7 +60,8 @@ class HistoryPlot(Lines, can_focus=True):
 def _legend(points: Sequence[Point]) -> Spans:
     kept = sum(1 for point in points if point.kind == "keep")
     crashed = sum(1 for point in points if point.kind == "crash")
-    spans = [Span("       "), Span("● ", "good"), Span(f"{kept} kept", "muted")]
+    kept_words = f"baseline, {kept - 1} kept" if kept else "none kept"
+    spans = [Span("       "), Span("● ", "good"), Span(kept_words, "muted")]
     spans += [Span("   ○ ", "muted"), Span(f"{len(points) - kept - crashed} discarded", "muted")]
     if crashed:
         spans += [Span("   × ", "bad"), Span(f"{crashed} crashed", "muted")]
