@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import msgspec
 
-from engine import diagnosis, events, evidence, journal, patch, statistics
+from engine import diagnosis, events, evidence, journal, knobs, patch, statistics
 from engine.control import Control
 from engine.errors import WorkFailed
 from engine.events import EventLog
@@ -22,7 +22,6 @@ from engine.history import History
 from engine.journal import InFlight, Phase
 from engine.judge import Candidate, Incumbent, Verdict, judge
 from engine.ledger import Experiment, LedgerFile
-from engine.patch import NOTHING, Size
 from engine.proposers import Proposal, Proposer, Result
 from engine.repository import EXPERIMENT_TRAILER, REVERT_TRAILER, Repository
 from engine.runner import Run, tail
@@ -135,36 +134,42 @@ class Cycle:
         )
 
     async def _judge(self, flight: InFlight, run: Run) -> InFlight:
+        await asyncio.to_thread(self.require_branch)
         ended = await run.wait()
         for problem in run.scanner.problems:
             self.log.emit(events.Warned(message=f"run {flight.run}: {problem}"))
-        await asyncio.to_thread(self.require_branch)
-        violations = list(await asyncio.to_thread(self.guards.restore))
         history = await asyncio.to_thread(History.of, self.workspace)
-        metric = run.scanner.metrics.get(history.segment.config.metric_name)
-        if metric is not None:
-            demanded = evidence.is_demanded(self.workspace, history.segment)
-            if wrong := evidence.disagreement(run.folder, flight.id, metric, demanded=demanded):
-                violations.append(wrong)
         log_tail = await asyncio.to_thread(tail, run.folder.log)
-        failure = diagnosis.failure(ended, metric is None, log_tail, self.settings.run.limit_seconds)
-        sound = not failure and not violations and metric is not None and ended.ending is Ending.EXITED
-        candidate = Candidate(
-            metric=metric,
-            memory_mb=run.scanner.metrics.get("peak_memory_mb"),
-            failure=failure,
-            violations=tuple(violations),
-            failed_checks=await self._check(flight) if sound else "",
-            growth=self._growth(flight),
-            skipped=ended.ending is Ending.SKIPPED,
-            is_given=flight.measures_head,
-        )
+        candidate = await self._candidate(flight, history, run, ended, log_tail)
         verdict = judge(candidate, _incumbent(history), self.settings.policy, history.segment.config.best_direction)
         self.log.emit(
             events.Judged(run=flight.run, status=verdict.status, reason=verdict.reason, metric=candidate.metric)
         )
         entry = self._entry(flight, history, candidate, verdict, ended, run, log_tail)
         return self._advance(msgspec.structs.replace(flight, entry=msgspec.to_builtins(entry)), Phase.JUDGED)
+
+    async def _candidate(self, flight: InFlight, history: History, run: Run, ended: Exit, log_tail: str) -> Candidate:
+        """What the judge is to know of a run that is over; guarded files are as they were afterwards."""
+        metric = run.scanner.metrics.get(history.segment.config.metric_name)
+        failure = diagnosis.failure(ended, metric is None, log_tail, self.settings.run.limit_seconds)
+        violations = list(await asyncio.to_thread(self.guards.restore))
+        if metric is not None:
+            demanded = evidence.is_demanded(self.workspace, history.segment)
+            if wrong := evidence.disagreement(run.folder, flight.id, metric, demanded=demanded):
+                violations.append(wrong)
+        sound = not failure and not violations and metric is not None and ended.ending is Ending.EXITED
+        before, after = self._train_at(flight.parent), run.folder.train.read_bytes().decode("utf-8")
+        return Candidate(
+            metric=metric,
+            memory_mb=run.scanner.metrics.get("peak_memory_mb"),
+            failure=failure,
+            violations=tuple(violations),
+            failed_checks=await self._check(flight) if sound else "",
+            growth=patch.size_of(after) - patch.size_of(before),
+            only_seeds_differ=knobs.only_seeds_differ(before, after),
+            skipped=ended.ending is Ending.SKIPPED,
+            is_given=flight.measures_head,
+        )
 
     async def _check(self, flight: InFlight) -> str:
         """Run autoresearch.checks.sh, where there is one; returns what it said if it failed."""
@@ -271,12 +276,6 @@ class Cycle:
         before, after = (each.decode("utf-8", "surrogateescape") for each in (committed, found))
         write_atomically(saved, patch.unified(before, after, TRAIN).encode("utf-8", "surrogateescape"))
         self.log.emit(events.Rescued(patch=str(saved.relative_to(self.workspace.root))))
-
-    def _growth(self, flight: InFlight) -> Size:
-        if flight.measures_head:
-            return NOTHING
-        after = self._folder(flight).train.read_bytes().decode("utf-8")
-        return patch.size_of(after) - patch.size_of(self._train_at(flight.parent))
 
     def _train_at(self, commit: str) -> str:
         content = self.repository.read(commit, TRAIN)

@@ -35,6 +35,8 @@ class Candidate:
     """What autoresearch.checks.sh said when it failed."""
     growth: Size = NOTHING
     """How much more code it is than the incumbent's."""
+    only_seeds_differ: bool = False
+    """It is the incumbent with another seed."""
     skipped: bool = False
     is_given: bool = False
     """It is what the branch holds, not a change: the baseline, or a person's own commit."""
@@ -74,6 +76,8 @@ def judge(
         return Verdict(Status.CHECKS_FAILED, f"autoresearch.checks.sh failed: {candidate.failed_checks}")
     if candidate.is_given or incumbent is None:
         return Verdict(Status.KEEP, f"the starting point: {candidate.metric:.6f}")
+    if candidate.only_seeds_differ:
+        return Verdict(Status.DISCARD, f"only the seed differs ({candidate.metric:.6f}): a luckier one is no finding")
     gain = incumbent.metric - candidate.metric if direction == "lower" else candidate.metric - incumbent.metric
     return _weigh(gain, candidate, incumbent, policy)
 

@@ -62,6 +62,22 @@ def differences(before: str, after: str) -> dict[str, tuple[Value | None, Value 
     return {name: (old.get(name), new.get(name)) for name in old | new if repr(old.get(name)) != repr(new.get(name))}
 
 
+def is_seed(name: str) -> bool:
+    """Whether a knob seeds the random numbers: another value of it is another draw, and no other model."""
+    return "SEED" in name
+
+
+def only_seeds_differ(before: str, after: str) -> bool:
+    """Whether two versions are the same program but for the values of their seeds."""
+    changed = differences(before, after)
+    values = {
+        name: old for name, (old, new) in changed.items() if is_seed(name) and old is not None and new is not None
+    }
+    if not changed or len(values) != len(changed):
+        return False
+    return ast.dump(ast.parse(replace(after, values))) == ast.dump(ast.parse(before))
+
+
 def show(value: Value | None) -> str:
     """A value as a person reads it."""
     if isinstance(value, float):

@@ -17,14 +17,13 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from engine.knobs import Scalar, Value
+from engine.knobs import Scalar, Value, is_seed
 
 PATTERNS = ("L", "SL", "SSL", "SSSL")
 """Window patterns worth trying: full attention in every layer, every second, third, fourth."""
 
 _SHARE = re.compile(r"RATIO|FRAC|SHARE|DROPOUT|PROB|MOMENTUM")
 _NEAR_ONE = re.compile(r"BETA|MOMENTUM|EMA")
-_SEED = re.compile(r"SEED")
 _SIZE = re.compile(r"BATCH|DIM|WIDTH|SIZE")
 SMALLEST_POWER = 16
 """From here on a power of two is taken for a size that has to stay one, a smaller one if its name says so."""
@@ -181,7 +180,7 @@ def dimensions(knobs: Mapping[str, Value], frozen: Iterable[str] = ()) -> list[D
     left_alone = set(frozen)
     found = []
     for name, value in knobs.items():
-        if name in left_alone or _SEED.search(name):
+        if name in left_alone or is_seed(name):
             continue
         scalars = enumerate(value) if isinstance(value, tuple) else [(None, value)]
         for index, scalar in scalars:

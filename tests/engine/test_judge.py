@@ -39,6 +39,8 @@ def status(candidate: Candidate, incumbent: Incumbent | None = INCUMBENT, direct
         # a person ended it
         (Candidate(None, skipped=True), DISCARD),
         (Candidate(1.0, skipped=True), DISCARD),
+        # lower by another draw of the random numbers
+        (Candidate(1.0, only_seeds_differ=True), DISCARD),
         # lower
         (Candidate(7.75), KEEP),
         (Candidate(1.0), KEEP),

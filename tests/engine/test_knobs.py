@@ -220,3 +220,18 @@ def test_changes_are_shown_in_one_line() -> None:
 
 def test_an_infinite_value_in_a_file_is_read_without_harm() -> None:
     assert knobs.read("A = 1e999")["A"] == math.inf
+
+
+@pytest.mark.parametrize(
+    ("after", "only_seeds"),
+    [
+        ("SEED = 2\nDEPTH = 4\nx = SEED\n", True),
+        ("SEED = 2  # luckier\nDEPTH = 4\n\nx = SEED\n", True),
+        ("SEED = 1\nDEPTH = 4\nx = SEED\n", False),
+        ("SEED = 2\nDEPTH = 5\nx = SEED\n", False),
+        ("SEED = 2\nDEPTH = 4\nx = SEED + 1\n", False),
+        ("DEPTH = 4\nx = SEED\n", False),
+    ],
+)
+def test_a_change_of_nothing_but_the_seed_is_known(after: str, only_seeds: bool) -> None:
+    assert knobs.only_seeds_differ("SEED = 1\nDEPTH = 4\nx = SEED\n", after) == only_seeds
