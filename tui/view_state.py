@@ -23,6 +23,7 @@ from engine.events import (
     Resumed,
     RunEnded,
     RunStarted,
+    SkipAsked,
     Thrashing,
     Warned,
 )
@@ -177,6 +178,8 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
             problem = clean(event.problem)
             notice = Notice(event.at, f"Idea put aside: {problem}", "warn") if problem else state.notice
             return replace(state, ideas=tuple(idea for idea in state.ideas if idea.id != event.id), notice=notice)
+        case SkipAsked():
+            return state
         case Thrashing():
             text = f"{event.count} experiments in a row without a keep: a different approach is asked for."
             return replace(state, thrashing=event.count, notice=Notice(event.at, text, "warn"))

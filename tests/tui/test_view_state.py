@@ -2,8 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
-from engine import ledger
+import msgspec
+import pytest
+
+from engine import events, ledger
 from engine.events import (
     CommandDone,
     EngineStarted,
@@ -68,6 +72,15 @@ def test_a_delta_is_taken_to_the_incumbent_of_its_time(tmp_path: Path) -> None:
         if row.experiment.kept and metric is not None:
             best = metric
         assert row.best == best
+
+
+@pytest.mark.parametrize("kind", get_args(events.AnyEvent), ids=lambda kind: kind.__name__)
+def test_no_kind_of_event_stops_the_screen(kind: type[events.Event]) -> None:
+    values = {"str": "x", "int": 1, "float": 1.0, "bool": False}
+    needed = [each for each in msgspec.structs.fields(kind) if each.required]
+    event = kind(**{each.name: values.get(getattr(each.type, "__name__", ""), {}) for each in needed})
+    state = fold(ViewState(alive=True), [STARTED, event, Warned(message="still folding")])
+    assert state.notice is not None and state.notice.text == "still folding"
 
 
 def test_an_experiment_passes_through_its_phases() -> None:
