@@ -324,16 +324,20 @@ def lr_multiplier(progress: float) -> float:
 # Run
 
 
-def peak_flops(device: torch.device) -> float:
-    """What the device can do, in FLOP/s: the data sheet's dense bfloat16 figure, or the best of a few products here."""
+def peak_flops(device: torch.device) -> float | None:
+    """What a GPU can do, in FLOP/s: the data sheet's dense bfloat16 figure, or the best of a few products here.
+
+    None for a CPU: what a core can do depends on its clock and its neighbours, and varies by a factor of five.
+    """
+    if device.type != "cuda":
+        return None
     sheet = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "B200": 2250e12, "L40S": 362e12, "4090": 165e12}
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name()
-        for model, flops in sheet.items():
-            if model in name:
-                return flops
-    size = 4096 if device.type == "cuda" else 512
-    a = torch.ones(size, size, device=device, dtype=torch.bfloat16 if device.type == "cuda" else torch.float32)
+    name = torch.cuda.get_device_name()
+    for model, flops in sheet.items():
+        if model in name:
+            return flops
+    size = 4096
+    a = torch.ones(size, size, device=device, dtype=torch.bfloat16)
     best = math.inf
     for _ in range(6):
         start = time.perf_counter()
@@ -410,11 +414,12 @@ def main() -> None:
         step += 1
         smooth = 0.9 * smooth + 0.1 * loss.item()
         dt = time.perf_counter() - began
+        mfu = f"{100 * flops_per_step / dt / peak:.1f}%" if peak else "-"
         remaining = budget.training_seconds * (1 / budget.progress - 1) if budget.progress else math.inf
         print(
             f"\rstep {step:05d} ({100 * budget.progress:.1f}%) | loss: {smooth / (1 - 0.9**step):.6f} | "
             f"lrm: {multiplier:.2f} | dt: {1000 * dt:.0f}ms | tok/sec: {TOTAL_BATCH_SIZE / dt:,.0f} | "
-            f"mfu: {100 * flops_per_step / dt / peak:.1f}% | remaining: {remaining:.0f}s    ",
+            f"mfu: {mfu} | remaining: {remaining:.0f}s    ",
             end="",
             flush=True,
         )
@@ -432,7 +437,8 @@ def main() -> None:
     print(f"training_seconds: {budget.training_seconds:.1f}")
     print(f"total_seconds:    {time.perf_counter() - started:.1f}")
     print(f"peak_vram_mb:     {peak_memory:.1f}")
-    print(f"mfu_percent:      {100 * flops_per_step * budget.timed_steps / budget.training_seconds / peak:.2f}")
+    mfu = f"{100 * flops_per_step * budget.timed_steps / budget.training_seconds / peak:.2f}" if peak else "-"
+    print(f"mfu_percent:      {mfu}")
     print(f"total_tokens_M:   {step * TOTAL_BATCH_SIZE / 1e6:.3f}")
     print(f"num_steps:        {step}")
     print(f"num_params_M:     {num_params / 1e6:.3f}")

@@ -93,6 +93,7 @@ def test_a_progress_line_is_read_by_name() -> None:
     )
     assert parse(line) == Progress(123, 45.2, 4.123456, 12345.0, 39.8, 12.0)
     assert parse(b"remaining: 3s | loss = 2.5 (7%)\rhalf a li") == Progress(None, 7.0, 2.5, None, None, 3.0)
+    assert parse(b"loss: 2.5 (7%) | mfu: - | remaining: 3s") == Progress(None, 7.0, 2.5, None, None, 3.0)
     assert parse(b"loss: nan (5%)") is None
     assert parse(b"\xff\xfe\x00\x1b[31mnothing of the kind\n") is None and parse(b"") is None
 
