@@ -4,6 +4,7 @@ Setting one changes its literal and not a character besides.
 """
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Iterator, Mapping
@@ -22,12 +23,14 @@ _ARITHMETIC = {
     ast.Div: operator.truediv,
 }
 LARGEST_EXPONENT = 64
+LARGEST_WHOLE = 10**1000
+"""A whole number from here on is no knob: Python refuses to write out very long ones."""
 
 
 def read(source: str) -> dict[str, Value]:
     """The knobs of a file with their values, in order. Raises SyntaxError where it is no Python.
 
-    Arithmetic on numbers (``2**19``) counts as a literal; None and nested literals are no knobs.
+    Arithmetic on numbers (``2**19``) counts as a literal; None, nested literals and what is infinite are no knobs.
     """
     return {name: value for name, node in _assignments(source) if (value := _literal(node)) is not None}
 
@@ -79,12 +82,12 @@ def only_seeds_differ(before: str, after: str) -> bool:
 
 
 def show(value: Value | None) -> str:
-    """A value as a person reads it."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
+    """A value as a person reads it: exactly what the file says, in one line."""
     if isinstance(value, tuple):
         return "(" + ", ".join(show(each) for each in value) + ")"
-    return "none" if value is None else str(value)
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) and value and value.isprintable() else repr(value)
 
 
 def show_changes(changes: Mapping[str, tuple[Value | None, Value | None]]) -> str:
@@ -109,15 +112,15 @@ def _assignments(source: str) -> Iterator[tuple[str, ast.expr]]:
 
 def _literal(expression: ast.expr) -> Value | None:
     match expression:
-        case ast.Constant(value=bool() | int() | float() | str() as scalar):
+        case ast.Constant(value=bool() | str() as scalar):
             return scalar
+        case ast.Constant(value=int() | float()) | ast.BinOp():
+            return _number(expression)
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
             number = _number(operand)
             if number is None:
                 return None
             return -number if isinstance(sign, ast.USub) else number
-        case ast.BinOp():
-            return _number(expression)
         case ast.Tuple(elts=elements) if elements:
             scalars = [value for element in elements if isinstance(value := _literal(element), Scalar)]
             return tuple(scalars) if len(scalars) == len(elements) else None
@@ -127,7 +130,7 @@ def _literal(expression: ast.expr) -> Value | None:
 def _number(expression: ast.expr) -> int | float | None:
     match expression:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return number
+            return _within_reach(number)
         case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _ARITHMETIC:
             first, second = _number(left), _number(right)
             if first is None or second is None:
@@ -135,8 +138,14 @@ def _number(expression: ast.expr) -> int | float | None:
             if isinstance(operation, ast.Pow) and abs(second) > LARGEST_EXPONENT:
                 return None
             try:
-                result: int | float = _ARITHMETIC[type(operation)](first, second)
+                return _within_reach(_ARITHMETIC[type(operation)](first, second))
             except (ArithmeticError, ValueError):
                 return None
-            return result if isinstance(result, int | float) else None
     return None
+
+
+def _within_reach(number: object) -> int | float | None:
+    """A number that can be written as a literal; None for any other, a complex one included."""
+    if isinstance(number, float):
+        return number if math.isfinite(number) else None
+    return number if isinstance(number, int) and abs(number) < LARGEST_WHOLE else None

@@ -31,6 +31,8 @@ BOLD = 1.6
 """How much further a step goes while the loop thrashes."""
 MOVED_AT_ONCE = {1: 0.7, 2: 0.3}
 """How many knobs a candidate moves, and how often."""
+IDLE = 2
+"""How many failures a move without any effect counts for, besides its own."""
 
 
 @dataclass
@@ -39,6 +41,8 @@ class _Record:
 
     kept: int = 0
     dropped: int = 0
+    idle: int = 0
+    """Of those dropped, how often the metric was the incumbent's to the last digit: it made no other model."""
 
 
 class Search:
@@ -53,12 +57,17 @@ class Search:
         self._records: dict[str, _Record] = {}
         self._tried: set[str] = set()
         self._incumbent: dict[str, Value] | None = None
+        self._metric: float | None = None
+        """The incumbent's."""
 
     def ask(self, context: Context) -> Proposal:
         knobs = knob_edit.read(context.incumbent)
         space = dimensions(knobs, self._settings.frozen)
         if not space:
-            raise NothingToProposeError("train.py has no knobs to search: a knob is a top-level `ALL_CAPS = literal`.")
+            raise NothingToProposeError(
+                "train.py has no knobs to search: a knob is a top-level `ALL_CAPS = literal`; seeds and the knobs that "
+                "autoresearch.toml freezes don't count."
+            )
         arithmetic = _Arithmetic.of(context.prepare)
         for attempt in range(ATTEMPTS):
             chance = random.Random(f"{self._settings.seed}:{context.turn}:{attempt}")
@@ -96,6 +105,8 @@ class Search:
             return f"{moved}: search on from here"
         if result.experiment.crashed:
             return f"{moved}: stay away from this value"
+        if self._is_without_effect(result.experiment):
+            return f"{moved}: no effect from here, the metric is the same to the last digit; try another knob"
         return f"{moved}: smaller steps, the other direction, or another knob"
 
     def _choose(
@@ -111,7 +122,7 @@ class Search:
                 return chance.random()
             if thrashing:
                 return -(record.kept + record.dropped) + chance.random()
-            return chance.betavariate(1 + record.kept, 1 + record.dropped)
+            return chance.betavariate(1 + record.kept, 1 + record.dropped + IDLE * record.idle)
 
         return sorted(space, key=promise, reverse=True)[:count]
 
@@ -184,9 +195,9 @@ class Search:
 
     def _score(self, knobs: dict[str, Value], experiment: Experiment) -> None:
         """Keep the bandit's books: which dimensions were moved, and whether that was kept."""
-        before = self._incumbent
+        before, is_idle = self._incumbent, self._is_without_effect(experiment)
         if experiment.kept:
-            self._incumbent = knobs
+            self._incumbent, self._metric = knobs, experiment.metric
         if before is None:
             return
         for dimension in dimensions(knobs, self._settings.frozen):
@@ -196,6 +207,10 @@ class Search:
                     record.kept += 1
                 else:
                     record.dropped += 1
+                    record.idle += is_idle
+
+    def _is_without_effect(self, experiment: Experiment) -> bool:
+        return not experiment.crashed and experiment.metric is not None and experiment.metric == self._metric
 
 
 @dataclass(frozen=True)
@@ -215,7 +230,7 @@ class _Arithmetic:
     def mend(self, knobs: dict[str, Value]) -> dict[str, Value]:
         """Where a file has both: TOTAL_BATCH_SIZE in whole rows, and DEVICE_BATCH_SIZE halved until it fits into it."""
         total, rows = knobs.get("TOTAL_BATCH_SIZE"), knobs.get("DEVICE_BATCH_SIZE")
-        if not isinstance(total, int) or not isinstance(rows, int):
+        if type(total) is not int or type(rows) is not int:  # True and False are whole numbers to isinstance
             return knobs
         total = max(total // self.row, 1) * self.row
         while rows > 1 and total % (rows * self.row):

@@ -4,7 +4,6 @@ Ranges are relative to the incumbent's value, so they move with it; nothing is k
 its name, its type and its value.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,11 @@ _SIZE = re.compile(r"BATCH|DIM|WIDTH|SIZE")
 SMALLEST_POWER = 16
 """From here on a power of two is taken for a size that has to stay one, a smaller one if its name says so."""
 LARGEST_POWER = 2**40
+LARGEST_COUNT = 2**40
+"""A whole number beyond is some mask or identifier, and a sampler's floats could not tell it from its neighbours."""
+RATES = (1e-30, 1e30)
+"""What counts in factors lies between these: a step away from the ends of floating point is zero or infinite."""
+CLOSEST_TO_ONE = 1e-9
 
 
 class Kind(Protocol):
@@ -71,7 +75,7 @@ class NearOne:
         return 1.0 - float(value) if isinstance(value, int | float) and 0 < value < 1 else None
 
     def decode(self, raw: float | int | str | bool) -> float:
-        return round(1.0 - _round(float(raw)), 12)
+        return round(1.0 - float(f"{raw:.2g}"), 12)
 
     def range(self, value: Scalar, reach: float) -> BaseDistribution:
         span, distance = self.factor**reach, 1.0 - float(value)
@@ -197,14 +201,12 @@ def _kind(name: str, value: Scalar) -> Kind | None:
     if isinstance(value, int):
         if _is_power_of_two(value) and (value >= SMALLEST_POWER or _SIZE.search(name)):
             return PowerOfTwo()
-        return Whole(lowest=min(1, value)) if value >= 0 else None
-    if not math.isfinite(value):
-        return None
+        return Whole(lowest=min(1, value)) if 0 <= value <= LARGEST_COUNT else None
     if _NEAR_ONE.search(name) and 0.5 <= value < 1:
-        return NearOne()
+        return NearOne() if value <= 1 - CLOSEST_TO_ONE else None
     if _SHARE.search(name) and 0 <= value <= 1:
         return Share()
-    return Logarithmic() if value > 0 else None
+    return Logarithmic() if RATES[0] <= value <= RATES[1] else None
 
 
 def _is_power_of_two(value: Scalar) -> bool:

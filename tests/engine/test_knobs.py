@@ -1,7 +1,6 @@
 """Knobs are read as Python reads them, and setting one changes its literal and not a byte besides."""
 
 import ast
-import math
 
 import pytest
 from hypothesis import given, settings
@@ -218,8 +217,20 @@ def test_changes_are_shown_in_one_line() -> None:
     )
 
 
-def test_an_infinite_value_in_a_file_is_read_without_harm() -> None:
-    assert knobs.read("A = 1e999")["A"] == math.inf
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.99184, "0.99184"), (1 / 3, repr(1 / 3)), (3e-5, "3e-05"), (0.1 + 0.2, repr(0.1 + 0.2)), (True, "True"),
+     ("SL", "SL"), ("a\nb", "'a\\nb'"), ("", "''"), ((0.8, 0.99184), "(0.8, 0.99184)")],
+)  # fmt: skip
+def test_a_value_is_shown_exactly_and_in_one_line(value: Value, shown: str) -> None:
+    assert knobs.show(value) == shown
+
+
+@pytest.mark.parametrize(
+    "literal", ["1e999", "-1e999", "1e200 * 1e200", "(0.8, 1e999)", "0x1" + "0" * 5000, "2**64 ** 64"]
+)
+def test_what_cannot_be_written_as_a_literal_is_no_knob(literal: str) -> None:
+    assert knobs.read(f"A = {literal}\nB = 2") == {"B": 2}
 
 
 @pytest.mark.parametrize(

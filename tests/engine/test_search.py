@@ -241,6 +241,84 @@ def test_a_file_without_knobs_is_refused_with_a_sentence() -> None:
         Search(SearchSettings()).ask(context("SEED = 1\nx = 2\n"))
 
 
+awkward = (
+    st.sampled_from(
+        ["1e308", "-1e308", "5e-324", "0.0", "-0.0", "1e999", "-1e999", "0", "-1", "10**18", "2**63", "2**64 ** 20",
+         "()", "((1, 2), 3)", "(1, (2,))", "(0.5, 1e999)", "(1e308, 5e-324)", "0.9999999999999999", "0.5", "1.0", "1",
+         "True", "(True, False)", "''", "'S'", "'\\n'", "None", "0x" + "f" * 5000, "2**40", "2**41", "1j", "(0,)", "[]"]
+    )
+    | st.floats().map(repr)
+    | st.integers().map(repr)
+    | st.integers(-(2**70), 2**70).map(repr)
+    | st.floats(0.5, 1).map(repr)
+)  # fmt: skip
+awkward_names = st.sampled_from(
+    ["DEPTH", "MATRIX_LR", "ADAM_BETAS", "MOMENTUM", "WARMUP_RATIO", "TOTAL_BATCH_SIZE", "DEVICE_BATCH_SIZE",
+     "WINDOW_PATTERN", "SEED", "LIMIT"]
+)  # fmt: skip
+
+
+@given(
+    told=st.lists(
+        st.tuples(st.dictionaries(awkward_names, awkward, max_size=6), st.sampled_from(["keep", "discard", "crash"])),
+        min_size=1,
+        max_size=4,
+    ),
+    sampler=st.sampled_from(["tpe", "random"]),
+    thrashing=st.booleans(),
+)
+@settings(deadline=None, max_examples=200)
+def test_no_value_in_train_py_is_too_much_for_the_search(
+    told: list[tuple[dict[str, str], str]], sampler: str, thrashing: bool
+) -> None:
+    search = Search(SearchSettings(sampler=sampler))  # type: ignore[arg-type]
+    train = ""
+    for number, (literals, status) in enumerate(told, 1):
+        train = "".join(f"{name} = {literal}\n" for name, literal in literals.items())
+        search.tell(result(number, train, None if status == "crash" else 1.0 + number, status))
+    for turn in range(3):
+        try:
+            proposal = search.ask(context(train, turn, thrashing))
+        except NothingToProposeError:
+            continue
+        changes = knobs.differences(train, proposal.train)
+        assert changes
+        assert proposal.description == knobs.show_changes(changes)
+        assert "\n" not in proposal.description
+        search.tell(result(len(told) + turn, proposal.train, 1.0, "discard"))
+
+
+def test_the_description_says_the_very_value_that_is_written_in_few_digits() -> None:
+    for proposal in searched(40):
+        for name, (_, value) in knobs.differences(TRAIN, proposal.train).items():
+            for scalar in value if isinstance(value, tuple) else (value,):
+                assert len(repr(scalar).lstrip("0.")) <= 5 or isinstance(scalar, str), f"{name} = {value}"
+        written = [line for line in proposal.train.splitlines() if line not in TRAIN.splitlines()]
+        assert written
+        for word in proposal.description.split("→ ")[1:]:
+            assert any(word.split(", ")[0].strip("()") in line for line in written), (proposal.description, written)
+
+
+def test_a_knob_that_changes_nothing_is_moved_less_than_one_that_makes_things_worse() -> None:
+    def moves_of_the_rate(metric: float) -> int:
+        search = Search(SearchSettings())
+        search.tell(result(1, TRAIN, 2.0, "keep"))
+        for number in range(2, 3):
+            search.tell(result(number, TRAIN.replace("0.04", f"0.05{number}"), metric, "discard"))
+        proposals = [search.ask(context(turn=turn)) for turn in range(100)]
+        return sum("MATRIX_LR" in knobs.differences(TRAIN, each.train) for each in proposals)
+
+    assert moves_of_the_rate(2.0) < moves_of_the_rate(2.1)
+
+
+def test_the_number_of_tries_that_the_hypothesis_names_counts_a_move_without_effect_once() -> None:
+    search = Search(SearchSettings(frozen=["HEAD_DIM", "TOTAL_BATCH_SIZE", "DEVICE_BATCH_SIZE", "MATRIX_LR",
+                                           "ADAM_BETAS", "WARMUP_RATIO", "WINDOW_PATTERN"]))  # fmt: skip
+    search.tell(result(1, TRAIN, 2.0, "keep"))
+    search.tell(result(2, TRAIN.replace("DEPTH = 2", "DEPTH = 4"), 2.0, "discard"))
+    assert "moved 1× before" in search.ask(context()).asi["hypothesis"]
+
+
 def test_a_space_that_is_exhausted_is_said_to_be() -> None:
     search = Search(SearchSettings())
     for number, value in enumerate(("True", "False"), 1):
@@ -256,6 +334,7 @@ def test_a_space_that_is_exhausted_is_said_to_be() -> None:
         (result(2, TRAIN.replace("DEPTH = 2", "DEPTH = 3"), None, "crash"), "DEPTH: stay away"),
         (result(2, TRAIN.replace("DEPTH = 2", "DEPTH = 3"), 3.0, "discard"), "DEPTH: smaller steps"),
         (result(2, TRAIN.replace("DEPTH = 2", "DEPTH = 3"), None, "discard", skipped=True), "may be tried again"),
+        (result(2, TRAIN.replace("DEPTH = 2", "DEPTH = 3"), 2.0, "discard"), "no effect"),
         (result(2, "not Python (", None, "crash"), ""),
     ],
 )
