@@ -227,7 +227,7 @@ def test_a_value_is_shown_exactly_and_in_one_line(value: Value, shown: str) -> N
 
 
 @pytest.mark.parametrize(
-    "literal", ["1e999", "-1e999", "1e200 * 1e200", "(0.8, 1e999)", "0x1" + "0" * 5000, "2**64 ** 64"]
+    "literal", ["1e999", "-1e999", "1e200 * 1e200", "(0.8, 1e999)", pytest.param("0x1" + "0" * 5000, id="long")]
 )
 def test_what_cannot_be_written_as_a_literal_is_no_knob(literal: str) -> None:
     assert knobs.read(f"A = {literal}\nB = 2") == {"B": 2}
