@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.metrics import LONGEST_LINE, MOST_PROBLEMS, MetricScanner
+from engine.metrics import LONGEST_LINE, LONGEST_NAME, MOST_NAMES, MOST_PROBLEMS, MetricScanner
 
 
 def scanned(*chunks: bytes | str) -> MetricScanner:
@@ -219,3 +219,46 @@ def test_reports_are_bounded_in_number_and_in_length() -> None:
     scanner = scanned(b"METRIC a=" + b"x" * 4000 + b"\n", *([b"METRIC a=12ms\n"] * 1000))
     assert len(scanner.problems) == MOST_PROBLEMS
     assert max(map(len, scanner.problems)) < 300
+
+
+# ------------------------------------------------------------------------------------------- outputs without measure
+
+
+def test_names_are_bounded_in_number_and_the_last_ones_count() -> None:
+    lines = "".join(f"METRIC junk_{number}=1\n" for number in range(10 * MOST_NAMES))
+    scanner = scanned(lines + "METRIC val_bpb=2\n")
+    assert len(scanner.metrics) == MOST_NAMES
+    assert scanner.metrics["val_bpb"] == 2.0
+    assert len(scanner.problems) == 1
+
+
+def test_a_name_that_is_set_again_and_again_is_not_crowded_out() -> None:
+    lines = "".join(f"METRIC junk_{number}=1\nMETRIC a={number}\n" for number in range(2 * MOST_NAMES))
+    assert scanned(lines).metrics["a"] == 2 * MOST_NAMES - 1
+
+
+def test_names_are_bounded_in_length_and_that_is_said_once() -> None:
+    longest = "x" * LONGEST_NAME
+    scanner = scanned(f"METRIC {longest}=1\n", *[f"METRIC {longest}y=1\n"] * 100)
+    assert scanner.metrics == {longest: 1.0}
+    assert len(scanner.problems) == 1
+
+
+def test_lines_without_a_metric_are_never_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+    monkeypatch.setattr(MetricScanner, "_line", lambda self, raw: looked_at.append(raw))
+    scanned(b"\x1b[32mstep 1\x1b[0m METR loss 3.5\rstep 2\n" * 1_000_000)
+    assert len(looked_at) == 2  # the two ends of the chunk
+
+
+@pytest.mark.parametrize("piece", [b"M\x1b]\x1b\\", b"M\x1b[", b"M\x1b]", b"ME\x1b[1m", b"M\x1b(", b"METRIC "])
+def test_no_line_makes_the_search_go_back_and_forth(piece: bytes) -> None:
+    for repeated in (piece * 500_000, piece[:1] + piece[1:] * 500_000):
+        assert scanned(repeated + b"\nMETRIC a=1\n").metrics == {"a": 1.0}
+
+
+def test_a_chunk_of_many_lines_of_which_some_are_metrics_is_read_like_line_by_line() -> None:
+    text = b"noise\nMETRIC a=1\n\rMETRIC b=x\rMET\x1b[0mRIC c=3\n\n\nnoise METRIC d=4\nMETRIC e=5\r\nnoise"
+    one_by_one = scanned(*(line for line in text.splitlines(keepends=True)))
+    assert scanned(text) == one_by_one
+    assert one_by_one.metrics == {"a": 1.0, "c": 3.0, "e": 5.0}
