@@ -154,8 +154,8 @@ class Cycle:
         failure = diagnosis.failure(ended, metric is None, log_tail, self.settings.run.limit_seconds)
         violations = list(await asyncio.to_thread(self.guards.restore))
         if metric is not None:
-            demanded = evidence.is_demanded(self.workspace, history.segment)
-            if wrong := evidence.disagreement(run.folder, flight.id, metric, demanded=demanded):
+            baseline = evidence.baseline_of(self.workspace, history.segment)
+            if wrong := evidence.disagreement(run.folder, flight.id, metric, baseline=baseline):
                 violations.append(wrong)
         sound = not failure and not violations and metric is not None and ended.ending is Ending.EXITED
         before, after = self._train_at(flight.parent), run.folder.train.read_bytes().decode("utf-8")
