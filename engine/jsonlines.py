@@ -17,6 +17,8 @@ from filelock import FileLock
 from engine.files import sync_directory, write_atomically
 
 READ_AT_ONCE = 8 << 20
+REMEMBERED = 64
+"""Bytes before its place by which a reader knows that the file is still the same."""
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding a line can raise: it is no JSON, not UTF-8, or nested without end."""
@@ -94,19 +96,26 @@ class JsonLinesFile:
 
 
 class Follower:
-    """The readers' side: each ``poll`` gives the complete lines that were added since the last one."""
+    """The readers' side: each ``poll`` gives the complete lines that were added since the last one.
+
+    A file that was replaced, cut or written anew is read from its beginning again: it is known by its
+    inode, its size, and what stands just before the place that was read up to.
+    """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
+        """``offset``: just behind a line's newline."""
         self.path = path
         self.offset = offset
         self._number = 0
+        self._file: tuple[int, int] | None = None
+        self._before = b"\n" if offset else b""
 
     def poll(self) -> list[Line]:
         """The new complete lines, at most some megabytes of them; empty when there is nothing new yet."""
         try:
             with self.path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size < self.offset:
-                    self.offset, self._number = 0, 0  # replaced by a shorter file: start over
+                if not self._goes_on(file.fileno()):
+                    self.offset, self._number, self._before = 0, 0, b""
                 file.seek(self.offset)
                 chunk = file.read(READ_AT_ONCE)
                 while chunk and b"\n" not in chunk and (more := file.read(READ_AT_ONCE)):
@@ -119,7 +128,16 @@ class Follower:
             self.offset += len(text) + 1
             self._number += 1
             lines.append(Line(self._number, self.offset, text))
+        self._before = (self._before + complete[-REMEMBERED:])[-REMEMBERED:]
         return lines
+
+    def _goes_on(self, descriptor: int) -> bool:
+        """Whether this is still the file that was read up to ``offset``."""
+        found = os.fstat(descriptor)
+        known, self._file = self._file, (found.st_dev, found.st_ino)
+        return known in (None, self._file) and (
+            os.pread(descriptor, len(self._before), self.offset - len(self._before)) == self._before
+        )
 
     def __iter__(self) -> Iterator[Line]:
         """Everything there is by now."""

@@ -112,6 +112,43 @@ def test_a_follower_starts_over_in_a_file_that_was_replaced_by_a_shorter_one(pat
     assert [line.text for line in follower.poll()] == [b"new"]
 
 
+def test_a_follower_starts_over_in_another_file_of_the_same_name(path: Path) -> None:
+    path.write_bytes(b"one\ntwo\n")
+    follower = Follower(path)
+    follower.poll()
+    other = path.with_suffix(".new")
+    other.write_bytes(b"one\ntwo\nthree\n")
+    other.replace(path)
+    assert [(line.number, line.text) for line in follower.poll()] == [(1, b"one"), (2, b"two"), (3, b"three")]
+    assert follower.poll() == []
+
+
+@pytest.mark.parametrize("content", [b"another\nwith\nmore lines\n", b"0ne\ntwo\nthree\n"])
+def test_a_follower_starts_over_in_a_file_that_was_written_anew_in_its_place(path: Path, content: bytes) -> None:
+    path.write_bytes(b"one\ntwo\n")
+    follower = Follower(path)
+    follower.poll()
+    path.write_bytes(content)
+    assert [line.text for line in follower.poll()] == content.split(b"\n")[:-1]
+
+
+def test_a_follower_that_goes_on_from_an_offset_starts_over_where_no_line_ends_there(path: Path) -> None:
+    path.write_bytes(b"one\ntwo\n")
+    assert [line.text for line in Follower(path, 6)] == [b"one", b"two"]
+
+
+def test_a_follower_that_lost_its_file_for_a_while_repeats_nothing(path: Path) -> None:
+    path.write_bytes(b"one\n")
+    follower = Follower(path)
+    follower.poll()
+    away = path.rename(path.with_suffix(".away"))
+    assert follower.poll() == []
+    away.rename(path)
+    with path.open("ab") as file:
+        file.write(b"two\n")
+    assert [line.text for line in follower.poll()] == [b"two"]
+
+
 def test_a_follower_is_not_confused_when_a_torn_line_is_moved_aside(path: Path) -> None:
     path.write_bytes(b'{"n":0}\n{"n":')
     follower = Follower(path)
