@@ -4,6 +4,7 @@ Everything here can be told again from events.jsonl, so a restart knows it: whet
 which ideas wait, and up to where commands.jsonl was read.
 """
 
+import os
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from engine import commands, events
 from engine.commands import AnyCommand, CommandFollower, Received
 from engine.events import AnyEvent, Event, EventLog
 from engine.ledger import LedgerFile
+from engine.presence import engine_of, size_of_commands
 from engine.workspace import Workspace
 
 
@@ -44,7 +46,10 @@ class Control:
         for event in past:
             self._remember(event)
         self._follower = CommandFollower(workspace, self._offset)
-        self._is_first_poll = True
+        holder = engine_of(workspace)
+        is_ours = holder is not None and holder.pid == os.getpid()
+        self._asked_before = holder.commands_size if holder and is_ours else size_of_commands(workspace)
+        """Up to here commands.jsonl was asked of engines that are gone; 0 once it is read that far."""
 
     @property
     def must_end_run(self) -> bool:
@@ -56,13 +61,15 @@ class Control:
 
         Raises OSError where one cannot be done or acknowledged (a full disk); it and those behind it wait.
         """
-        for received in self._follower.poll():
+        batch = self._follower.poll()
+        for received in batch:
             try:
                 self._take(received)
             except OSError:
                 self._follower.rewind(self._offset)
                 raise
-        self._is_first_poll = False
+        if not batch or batch[-1].offset >= self._asked_before:
+            self._asked_before = 0
 
     def pause(self, reason: str) -> None:
         """The loop itself cannot go on until a person has looked."""
@@ -103,15 +110,15 @@ class Control:
         else:
             if command.id in self._obeyed:
                 return  # the file was cut short behind a reader's back, and read again
-            answer, problem = self._obey(command)
+            answer, problem = self._obey(command, is_stale=received.offset <= self._asked_before)
             kind = str(command.__struct_config__.tag)
             done = events.CommandDone(
                 id=command.id, command=kind, offset=received.offset, answer=answer, problem=problem
             )
         self._tell(done)
 
-    def _obey(self, command: AnyCommand) -> tuple[str, str]:
-        """Do what is asked; returns (answer, problem), one of them empty."""
+    def _obey(self, command: AnyCommand, *, is_stale: bool) -> tuple[str, str]:
+        """Do what is asked (``is_stale``: of an earlier engine); returns (answer, problem), one of them empty."""
         match command:
             case commands.Pause():
                 if not self.paused:
@@ -127,7 +134,7 @@ class Control:
                 self._tell(events.SkipAsked(run=run))
                 return f"skipping run {run}", ""
             case commands.Stop(now=now):
-                if self._is_first_poll:
+                if is_stale:
                     return "", "asked of an engine that was gone already"
                 self.stopping, self.stopping_now = True, self.stopping_now or now
                 return ("stopping now" if now else "stopping after this experiment"), ""

@@ -28,6 +28,8 @@ class Holder(msgspec.Struct, frozen=True):
     pid: int
     born: float
     started: float
+    commands_size: int = 0
+    """The size of commands.jsonl when it took the workspace: what stands there was asked of engines before it."""
 
 
 def engine_of(workspace: Workspace) -> Holder | None:
@@ -39,6 +41,13 @@ def engine_of(workspace: Workspace) -> Holder | None:
         return holder if same and process.status() != psutil.STATUS_ZOMBIE else None
     except (FileNotFoundError, msgspec.MsgspecError, ValueError, OverflowError, psutil.Error):
         return None
+
+
+def size_of_commands(workspace: Workspace) -> int:
+    try:
+        return workspace.commands.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def birth(process: psutil.Process) -> float:
@@ -64,7 +73,7 @@ def holding(workspace: Workspace) -> Iterator[Holder]:
             f"{who} already runs in {workspace.root}: `autoresearch-tui {workspace.root}` shows it."
         ) from None
     try:
-        holder = Holder(os.getpid(), birth(psutil.Process()), time.time())
+        holder = Holder(os.getpid(), birth(psutil.Process()), time.time(), size_of_commands(workspace))
         write_atomically(workspace.engine_pid, msgspec.json.encode(holder))
         yield holder
     finally:

@@ -6,6 +6,7 @@ from engine import commands, events, ledger
 from engine.commands import AnyCommand, send
 from engine.control import Control, Idea
 from engine.events import AnyEvent, EventFollower, EventLog
+from engine.presence import holding
 from engine.workspace import Workspace
 
 
@@ -159,6 +160,32 @@ def test_a_stop_that_was_sent_to_a_dead_engine_does_not_stop_the_next(workspace:
     control = engine(workspace)
     assert (control.stopping, control.must_end_run) == (False, False)
     assert done(workspace)[0].problem == "asked of an engine that was gone already"
+
+
+def test_a_stop_that_was_sent_while_the_engine_came_up_stops_it(workspace: Workspace) -> None:
+    asked(workspace, engine(workspace), commands.Pause())
+    with holding(workspace):
+        send(workspace, commands.Stop(now=True))
+        control = engine(workspace)
+    assert control.must_end_run
+
+
+def test_of_two_stops_only_the_one_that_this_engine_was_sent_is_obeyed(workspace: Workspace) -> None:
+    engine(workspace)
+    send(workspace, commands.Stop(now=True))
+    with holding(workspace):
+        send(workspace, commands.Stop())
+        control = engine(workspace)
+    assert (control.stopping, control.must_end_run) == (True, False)
+    assert [event.problem != "" for event in done(workspace)] == [True, False]
+
+
+def test_a_stop_is_obeyed_in_a_file_of_commands_that_was_begun_anew(workspace: Workspace) -> None:
+    asked(workspace, engine(workspace), *[commands.Pause()] * 10)
+    control = engine(workspace)
+    workspace.commands.unlink()
+    asked(workspace, control, commands.Stop())
+    assert control.stopping
 
 
 def test_a_stop_that_was_obeyed_does_not_stop_the_next_engine(workspace: Workspace) -> None:

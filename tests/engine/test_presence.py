@@ -12,6 +12,7 @@ import msgspec
 import psutil
 import pytest
 
+from engine import commands
 from engine.errors import UnusableWorkspace
 from engine.presence import Holder, birth, engine_of, holding
 from engine.workspace import Workspace
@@ -45,6 +46,16 @@ def test_who_holds_a_workspace_is_known_to_everybody(workspace: Workspace) -> No
         assert holder.pid == os.getpid()
         assert engine_of(workspace) == holder
     assert engine_of(workspace) is None
+
+
+def test_what_had_been_asked_before_a_workspace_was_taken_is_known(workspace: Workspace) -> None:
+    with holding(workspace) as holder:
+        assert holder.commands_size == 0
+        commands.send(workspace, commands.Pause())
+    with holding(workspace) as holder:
+        commands.send(workspace, commands.Pause())
+        assert 0 < holder.commands_size < workspace.commands.stat().st_size
+        assert engine_of(workspace) == holder
 
 
 def test_a_second_engine_is_refused_with_a_sentence_that_names_the_first(
