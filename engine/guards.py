@@ -1,63 +1,150 @@
 """The rules of the game stay as they were: the files that no proposer may change, checked and restored."""
 
+import hashlib
+import os
 import shutil
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from engine.files import write_atomically
 from engine.workspace import GUARDED, Workspace
 
+MANIFEST = "manifest.json"
+
+
+class Original(msgspec.Struct, frozen=True):
+    """A guarded file as it is to be."""
+
+    content: bytes
+    mode: int
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What the manifest says of a file in the copy."""
+
+    sha256: str
+    mode: int
+
 
 class Guards:
-    """Holds the guarded files as they were before the first run; a copy on disk outlives the engine."""
+    """Holds the guarded files as they were before the first run: in memory, where no run can reach them.
 
-    def __init__(self, workspace: Workspace, *, in_flight: bool = False) -> None:
-        """``in_flight``: a run was under way when the last engine ended, so what is in the workspace now proves nothing
-        and the last engine's copy holds."""
+    A copy on disk is for an engine that takes over in mid-run; what it does not prove is taken from HEAD.
+    """
+
+    def __init__(
+        self, workspace: Workspace, committed: Callable[[str], bytes | None], *, in_flight: bool = False
+    ) -> None:
+        """``committed``: reads a file's content in HEAD; ``in_flight``: a run was under way when the last engine
+        ended, so what is in the workspace now proves nothing and the last engine's copy holds."""
         self._workspace = workspace
         self._copy = workspace.state / "guarded"
-        if not (in_flight and self._copy.is_dir()):
-            self._take_copy()
+        self._originals: dict[str, Original | None] = {}
+        """None: there was no such file. A name that is missing: nobody knows, and the file is left alone."""
+        if in_flight:
+            self._originals = self._read_copy()
+            for name in GUARDED:
+                if name not in self._originals and (content := committed(name)) is not None:
+                    self._originals[name] = Original(content, 0o755 if name.endswith(".sh") else 0o644)
+        else:
+            paths = {name: workspace.root / name for name in GUARDED}
+            self._originals = {
+                name: _found(path) for name, path in paths.items() if path.is_file() or not os.path.lexists(path)
+            }
+        self._keep_copy()
 
     def restore(self) -> tuple[str, ...]:
         """Put back what was changed, keep the changed version in ``rescued/``; says what was found."""
         violations = []
-        for name in GUARDED:
-            original, path = self._copy / name, self._workspace.root / name
-            wanted, found = _read(original), _read(path)
-            if found == wanted and not path.is_dir():
-                if wanted is not None and _mode(path) != _mode(original):
-                    path.chmod(_mode(original))
+        for name, original in self._originals.items():
+            path = self._workspace.root / name
+            if _is_as(path, original):
+                if original is not None and _mode(path) != original.mode:
+                    path.chmod(original.mode)
                 continue
-            self._rescue(path)
-            if wanted is not None:
-                write_atomically(path, wanted, scratch=self._workspace.state)
-                path.chmod(_mode(original))
-            violations.append(
-                f"{name} was {'changed' if found is not None else 'removed'} during the run, and restored"
-            )
+            rescued = self._rescue(path)
+            if original is not None:
+                write_atomically(path, original.content, scratch=self._workspace.state)
+                path.chmod(original.mode)
+            if original is None:
+                violations.append(f"{name} was added during the run, and moved to {rescued}")
+            elif rescued:
+                violations.append(f"{name} was changed during the run: it is as before, the other version is {rescued}")
+            else:
+                violations.append(f"{name} was removed during the run, and put back")
+        self._keep_copy()
         return tuple(violations)
 
-    def _rescue(self, path: Path) -> None:
-        if path.exists() or path.is_symlink():
-            self._workspace.rescued.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, self._workspace.rescued / f"{path.name}.{time.time_ns()}")
+    def _rescue(self, path: Path) -> str:
+        """Move aside what is there; returns where it is now, from the workspace's root."""
+        if not os.path.lexists(path):
+            return ""
+        self._workspace.rescued.mkdir(parents=True, exist_ok=True)
+        target = self._workspace.rescued / f"{path.name}.{time.time_ns()}"
+        path.rename(target)
+        return str(target.relative_to(self._workspace.root))
 
-    def _take_copy(self) -> None:
+    def _read_copy(self) -> dict[str, Original | None]:
+        """What an earlier engine kept, as far as it is whole."""
+        try:
+            manifest = msgspec.json.decode((self._copy / MANIFEST).read_bytes(), type=dict[str, Kept | None])
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return {}
+        known: dict[str, Original | None] = {}
+        for name in GUARDED:
+            match manifest.get(name, ...):
+                case None:
+                    known[name] = None
+                case Kept(sha256=sha256, mode=mode):
+                    found = _found(self._copy / name)
+                    if found is not None and _sha256(found.content) == sha256:
+                        known[name] = Original(found.content, stat.S_IMODE(mode))
+        return known
+
+    def _keep_copy(self) -> None:
+        """See that the copy is there for a later engine; a run may have touched it."""
+        if self._read_copy() == self._originals:
+            return
         draft = self._workspace.state / "guarded.draft"
         for each in (draft, self._copy):
-            shutil.rmtree(each, ignore_errors=True)
+            _remove(each)
         draft.mkdir(parents=True)
-        for name in GUARDED:
-            if (self._workspace.root / name).is_file():
-                shutil.copy2(self._workspace.root / name, draft / name)
+        for name, original in self._originals.items():
+            if original is not None:
+                (draft / name).write_bytes(original.content)
+        manifest = {
+            name: original and Kept(_sha256(original.content), original.mode)
+            for name, original in self._originals.items()
+        }
+        (draft / MANIFEST).write_bytes(msgspec.json.encode(manifest))
         draft.rename(self._copy)
 
 
-def _read(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+def _found(path: Path) -> Original | None:
+    return Original(path.read_bytes(), _mode(path)) if path.is_file() else None
+
+
+def _is_as(path: Path, original: Original | None) -> bool:
+    """Whether a file is as it was; one of another size is not read, however large it is."""
+    if original is None:
+        return not os.path.lexists(path)
+    return path.is_file() and path.stat().st_size == len(original.content) and path.read_bytes() == original.content
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

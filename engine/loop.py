@@ -84,7 +84,11 @@ class Loop:
             settings=self.settings,
             repository=self.repository,
             branch=branch,
-            guards=Guards(self.workspace, in_flight=journal.load(self.workspace) is not None),
+            guards=Guards(
+                self.workspace,
+                lambda name: self.repository.read("HEAD", name),
+                in_flight=journal.load(self.workspace) is not None,
+            ),
             log=self._log,
             control=self._control,
             proposer=self._proposer,
