@@ -18,7 +18,7 @@ from engine.workspace import Workspace
 from tui import terminal, theme
 from tui.asking import Question, Sentence
 from tui.bottom_line import is_fresh
-from tui.condition import condition
+from tui.condition import condition, trouble
 from tui.gpu import GpuWatch
 from tui.help import Help, Section, key_name
 from tui.main_screen import MainScreen
@@ -139,12 +139,13 @@ class Viewer(App[None], inherit_bindings=False):
         state, now = self.state, self._clock()
         gpu = self._gpu.latest if self._gpu else None
         self.main.status.show(state, now, gpu, self.workspace.root.name)
+        self.main.trouble.show(trouble(state))
         self.main.bottom.show(self._keys(), self._notice(now))
         about = subject(state, self.selected)
         self.main.show(View(self.workspace, state, self.selected, about, now))
 
     def _keys(self) -> list[tuple[str, str]]:
-        wanting = "resume" if self.state.paused is not None else "pause"
+        wanting = "resume" if self.state.is_to_pause else "pause"
         keys = []
         for binding in self.BINDINGS:
             if isinstance(binding, Binding) and binding.show:
@@ -173,7 +174,7 @@ class Viewer(App[None], inherit_bindings=False):
         self.refresh_view()
 
     def action_pause(self) -> None:
-        if self.state.paused is not None:
+        if self.state.is_to_pause:
             self._send(commands.Resume(), "resume", "Asked the engine to go on.")
         else:
             self._send(commands.Pause(), "pause", "Asked the engine to pause after this experiment.")

@@ -1,4 +1,4 @@
-"""The one word that says how the session stands, and whether that is well."""
+"""How the session stands: the one word for it, whether that is well, and the sentence where it is not."""
 
 from typing import NamedTuple
 
@@ -30,13 +30,14 @@ def condition(state: ViewState) -> Condition:
     """How the session stands."""
     if not state.alive:
         if state.stopped is not None:
-            reason = clean(state.stopped.reason)
-            return Condition("failed", "bad", reason) if state.stopped.failed else Condition("stopped", "warn", reason)
+            failed = state.stopped.failed
+            return Condition("failed", "bad") if failed else Condition("stopped", "warn", clean(state.stopped.reason))
         if state.engine is not None:
             return Condition("engine gone", "bad", "its process ended: see .autoresearch/engine.log")
         return Condition("no engine", "warn", "nothing runs here yet")
-    if state.paused is not None and state.live_run is None:
-        return Condition("paused", "warn", clean(state.paused.reason) or "p goes on")
+    if state.is_paused:
+        detail = "" if state.trouble else "p goes on"
+        return Condition("paused", "bad" if state.trouble else "warn", detail if state.is_to_pause else "resuming")
     word = WORDS.get(state.phase, clean(state.phase) or "starting")
     if state.ended is not None and word == "training":
         word = "judging"
@@ -47,3 +48,13 @@ def condition(state: ViewState) -> Condition:
     if state.is_pausing:
         return Condition(word, "warn", "pausing after this experiment")
     return Condition(word, "good" if word == "training" else "accent")
+
+
+def trouble(state: ViewState) -> str:
+    """Why a person is needed, and what to do then; empty while nobody is."""
+    if not state.trouble:
+        return ""
+    if not state.alive:
+        return f"The engine stopped: {state.trouble}"
+    when = "Paused" if state.is_paused else "To be paused after this run"
+    return f"{when}: {state.trouble.rstrip('.')}. p goes on."

@@ -50,6 +50,20 @@ class TabLine(Lines):
         return [(*spans, Span(" " * max(0, left - width(about))), *about)]
 
 
+class TroubleLines(Static):
+    """Why a person is needed, in as many lines as it takes; no lines while nobody is."""
+
+    def __init__(self) -> None:
+        super().__init__(id="trouble", markup=False)
+        self._shown = ""
+
+    def show(self, sentence: str) -> None:
+        if sentence != self._shown:
+            self._shown = sentence
+            self.update(sentence)
+            self.set_class(bool(sentence), "-needed")
+
+
 class MainScreen(Screen[None], inherit_bindings=False):
     """Shows a View. Which pane has the focus, and whether it is zoomed, is all that it remembers."""
 
@@ -57,6 +71,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         super().__init__()
         self.status = StatusLine()
         self.tabs = TabLine()
+        self.trouble = TroubleLines()
         self.bottom = BottomLine()
         self.log_pane = LogPane(id="log")
         self.diff_pane = DiffPane(id="diff")
@@ -77,6 +92,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         yield self.status
         yield self.tabs
         yield Container(*(self.pane(name) for name in IN_ROWS), id="panes")
+        yield self.trouble
         yield self.bottom
         yield self._too_small
 

@@ -62,7 +62,7 @@ class Session:
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def _progress(self, state: ViewState) -> progress.Progress | None:
-        if state.live_run is None or state.started is None:
+        if state.live_run is None or not state.is_training:
             return None
         try:
             with self.workspace.run_folder(state.live_run).log.open("rb") as file:

@@ -122,9 +122,34 @@ class ViewState:
         return clean(self.segment.config.metric_name) if self.segment else "val_bpb"
 
     @property
+    def is_training(self) -> bool:
+        """The training process runs."""
+        return self.live_run is not None and self.started is not None and self.ended is None
+
+    @property
+    def is_to_pause(self) -> bool:
+        """Whether a pause is what was asked for last: as the engine says, or by what this viewer has sent since."""
+        asked = [kind for kind in self.sent.values() if kind in ("pause", "resume")]
+        return asked[-1] == "pause" if asked else self.paused is not None
+
+    @property
+    def is_paused(self) -> bool:
+        """The loop stands still: between two experiments, or on trouble in the middle of one."""
+        if self.paused is None or self.is_training:
+            return False
+        return bool(self.paused.reason) or (self.live_run is None and self.phase != "proposing")
+
+    @property
     def is_pausing(self) -> bool:
-        """A pause is asked for, by anyone, and an experiment is still under way."""
-        return self.live_run is not None and (self.paused is not None or "pause" in self.sent.values())
+        """A pause is asked for, by anyone, and what is under way goes on until then."""
+        return self.is_to_pause and not self.is_paused and (self.live_run is not None or self.phase == "proposing")
+
+    @property
+    def trouble(self) -> str:
+        """The engine's sentence on why it cannot go on without a person; empty while it can."""
+        if self.alive:
+            return clean(self.paused.reason) if self.paused is not None else ""
+        return clean(self.stopped.reason) if self.stopped is not None and self.stopped.failed else ""
 
 
 def fold(state: ViewState, events: Iterable[AnyEvent]) -> ViewState:
@@ -145,8 +170,7 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
         case EngineStarted():
             return replace(state, engine=event, stopped=None, phase="starting")
         case EngineStopped():
-            notice = Notice(event.at, clean(event.reason), "bad") if event.failed else state.notice
-            return replace(_settled(state), stopped=event, phase="", notice=notice)
+            return replace(_settled(state), stopped=event, phase="")
         case PhaseChanged(phase=phase, run=run):
             if phase not in UNDER_WAY:
                 return replace(_settled(state), phase=phase)

@@ -288,6 +288,17 @@ def paused(root: Path) -> Recorder:
     return recorder
 
 
+def troubled(root: Path) -> Recorder:
+    """Another branch was checked out while a run was under way; the run is over and cannot be judged."""
+    recorder = many(root, 12)
+    recorder.now += 22
+    recorder.emit(RunEnded(run=recorder.run, ending="exited", code=0, seconds=21.4))
+    recorder.emit(PhaseChanged(phase="measured", run=recorder.run))
+    sentence = "the branch main is checked out: go back with `git switch autoresearch/demo-2026-11-23`."
+    recorder.emit(Paused(reason=sentence))
+    return recorder
+
+
 def gone(root: Path) -> Recorder:
     """The engine died in the middle of a run: nothing in the files says so, only its process is missing."""
     return many(root, 12)

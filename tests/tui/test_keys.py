@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.commands import Annotate, AnyCommand, CommandFollower, Enqueue, Message, Pause, Resume, Skip, Stop
-from engine.events import CommandDone, Paused, Rescued
+from engine.events import CommandDone, Paused, PhaseChanged, Rescued, Resumed, RunEnded
 from tests.tui import sessions
 from tests.tui.conftest import viewer
 from tests.tui.sessions import Recorder
@@ -41,6 +41,11 @@ def bottom(app: Viewer) -> str:
     return plain(app.main.query_one(BottomLine).compose_lines(200, 1)[0])
 
 
+def shown(app: Viewer) -> str:
+    """What is on the screen."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
 async def type_in(pilot: Pilot[None], text: str) -> None:
     pilot.app.screen.query_one(Input).value = text
     await pilot.press("enter")
@@ -68,6 +73,41 @@ async def test_pause_is_asked_for_said_and_taken_back(tmp_path: Path, size: tupl
         assert "● paused" in status(app) and "p resume" in bottom(app)
         await pilot.press("p")
         assert isinstance(asked(recorder)[-1], Resume)
+
+
+@pytest.mark.parametrize("size", [SMALL, (160, 40)])
+async def test_trouble_is_shown_whole_over_a_run_in_flight_until_p_resumes(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        recorder.emit(RunEnded(run=4, ending="exited", code=0, seconds=20))
+        recorder.emit(PhaseChanged(phase="measured", run=4))
+        sentence = "the branch main is checked out: go back with `git switch autoresearch/demo-2026-11-23`."
+        recorder.emit(Paused(reason=sentence))
+        app.poll()
+        await pilot.pause()
+        assert f"Paused: {sentence}" in " ".join(shown(app).split())
+        assert "● paused   run 4" in status(app) and "p resume" in bottom(app)
+        await pilot.press("p")
+        assert isinstance(asked(recorder)[-1], Resume)
+        recorder.emit(Resumed())
+        recorder.emit(PhaseChanged(phase="measured", run=4))
+        recorder.now += 60
+        app.poll()
+        await pilot.pause()
+        assert "git switch" not in shown(app) and "judging" in status(app) and "p pause" in bottom(app)
+
+
+async def test_a_second_p_takes_the_first_one_back_before_the_engine_has_answered(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("p", "p", "p")
+        assert [type(command) for command in asked(recorder)] == [Pause, Resume, Pause]
 
 
 async def test_skip_asks_and_names_its_run(tmp_path: Path) -> None:

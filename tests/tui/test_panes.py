@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.tui import sessions
 from tui.diff import changed_knobs, compare, knob_line, read_patch, styled
 from tui.panes.notes import notes_of
-from tui.panes.runs import header_spans, row_spans
+from tui.panes.runs import header_spans, live_spans, row_spans
 from tui.progress import Progress, parse
 from tui.session import Session
 from tui.spans import Span, fit, plain, width, wrap
@@ -67,6 +67,13 @@ def test_the_columns_of_the_runs_stand_under_their_names(tmp_path: Path) -> None
         for name, value in (("val_bpb", bpb(row.experiment.metric)), ("Δ", change(row.delta)), ("time", "0:21")):
             assert line[: header.index(name) + len(name)].endswith(value)
         assert line[header.index("description") :].startswith(row.experiment.description)
+
+
+def test_the_clock_of_a_run_stops_when_the_run_has_ended(tmp_path: Path) -> None:
+    recorder = sessions.troubled(tmp_path)
+    state = read(recorder)
+    assert "0:21" in plain(live_spans(state, recorder.now + 3600))
+    assert state.progress is None
 
 
 def test_the_status_line_drops_what_matters_least(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ STATES: dict[str, tuple[Recording, list[str], bool]] = {
     "three": (sessions.three, ["2"], True),
     "hundred": (sessions.hundred, ["2"], True),
     "paused": (sessions.paused, ["3"], True),
+    "troubled": (sessions.troubled, [], True),
     "gone": (sessions.gone, [], False),
     "warned": (sessions.warned, [], True),
     "crash-selected": (sessions.hundred, ["5", *["down"] * 5, "3"], True),

@@ -21,13 +21,14 @@ from engine.events import (
     Proposed,
     Recorded,
     Resumed,
+    RunEnded,
     RunStarted,
     Thrashing,
     Warned,
 )
 from tests.tui import sessions
 from tests.tui.sessions import Recorder
-from tui.condition import condition
+from tui.condition import condition, trouble
 from tui.session import Session
 from tui.view_state import ViewState, beside, fold, subject, with_ledger
 
@@ -125,13 +126,39 @@ def test_a_pause_is_said_to_come_and_then_to_be() -> None:
     assert condition(fold(settled, [Resumed(), PhaseChanged(phase="proposing")])).word == "proposing"
 
 
+def test_a_pause_on_trouble_is_said_at_once_and_until_it_is_resumed() -> None:
+    running = fold(ViewState(alive=True), [STARTED, PROPOSED, RunStarted(run=4, started=5.0, limit_seconds=600)])
+    assert trouble(running) == ""
+    state = fold(running, [Paused(reason="No space left on device: /x\x1b[2J")])
+    assert condition(state).word == "training" and condition(state).detail == "pausing after this experiment"
+    assert trouble(state) == "To be paused after this run: No space left on device: /x. p goes on."
+    over = RunEnded(run=4, ending="exited", code=0, seconds=9)
+    for event in (over, PhaseChanged(phase="measured", run=4)):
+        state = fold(state, [event])
+        assert condition(state).word == "paused" and trouble(state).startswith("Paused: No space left")
+    state = fold(state, [Resumed(), PROPOSED, PhaseChanged(phase="measured", run=4)])
+    assert condition(state).word == "judging" and trouble(state) == ""
+
+
+def test_a_pause_while_a_candidate_is_proposed_lets_it_run() -> None:
+    state = fold(ViewState(alive=True), [STARTED, PhaseChanged(phase="proposing"), Paused()])
+    assert condition(state) == ("proposing", "warn", "pausing after this experiment")
+    state = fold(state, [Paused(reason="the search has no next experiment")])
+    assert condition(state).word == "paused" and "no next experiment" in trouble(state)
+
+
+def test_the_trouble_of_an_engine_that_is_gone_is_no_longer_shown() -> None:
+    state = fold(ViewState(alive=True), [STARTED, Paused(reason="No space left on device")])
+    assert trouble(replace(state, alive=False)) == ""
+
+
 def test_an_engine_that_left_and_one_that_vanished_are_told_apart() -> None:
     running = fold(ViewState(alive=True), [STARTED, PROPOSED])
     assert condition(replace(running, alive=False)).word == "engine gone"
     left = replace(fold(running, [EngineStopped(reason="asked to")]), alive=False)
     assert condition(left).word == "stopped"
     failed = replace(fold(running, [EngineStopped(reason="another branch", failed=True)]), alive=False)
-    assert condition(failed).word == "failed" and "another branch" in condition(failed).detail
+    assert condition(failed).word == "failed" and "another branch" in trouble(failed)
 
 
 def test_acknowledgements_warnings_and_ideas_become_notices() -> None:

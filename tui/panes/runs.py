@@ -54,7 +54,7 @@ def row_spans(row: Row, *, is_best: bool, wide: bool = True) -> Spans:
 def live_spans(state: ViewState, now: float, *, wide: bool = True) -> Spans:
     """The line of the experiment under way."""
     description = clean(state.proposal.description) if state.proposal else ""
-    elapsed = duration(now - state.started.started) if state.started and state.alive else ""
+    elapsed = duration(_elapsed(state, now))
     mark, word, role = ("▶ ", "live", "accent") if state.alive else ("◌ ", "cut off", "warn")
     return (
         Span(f"{state.live_run or 0:4d}  "),
@@ -64,6 +64,13 @@ def live_spans(state: ViewState, now: float, *, wide: bool = True) -> Spans:
         Span(column(elapsed, TIME, right=True), "muted"),
         Span("  " + description),
     )
+
+
+def _elapsed(state: ViewState, now: float) -> float | None:
+    """Seconds that the run under way takes by now, or took."""
+    if state.ended is not None:
+        return state.ended.seconds
+    return now - state.started.started if state.started and state.alive else None
 
 
 class RunsView(LineView):
@@ -101,7 +108,7 @@ class RunsView(LineView):
         state = view.state
         live = (state.live_run, state.proposal, state.alive) if state.live_run is not None else None
         drawn = (state.revision, view.selected, live)
-        second = int(view.now - state.started.started) if state.started and state.alive else 0
+        second = int(_elapsed(state, view.now) or 0)
         moved = view.selected != self._selected
         self._state, self._selected, self._now = state, view.selected, view.now
         if drawn != self._drawn:
