@@ -9,10 +9,26 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from tui.painter import LineView
-from tui.spans import Span, Spans
+from tui.panes.runs import MARKS, SKIPPED
+from tui.spans import Span, Spans, wrap
 
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→", "question_mark": "?", "pageup": "pgup", "pagedown": "pgdn"}
+NAMES = 12
+"""Cells of the column of keys and marks."""
 Section = tuple[str, Sequence[BindingType]]
+MEANINGS = (
+    (*MARKS["keep"], "Kept: better than the incumbent, or as good and simpler"),
+    (*MARKS["discard"], "Discarded: no better than the incumbent; taken back"),
+    (*MARKS["crash"], "Crashed: no metric, or over the time limit; taken back"),
+    (
+        *MARKS["checks_failed"],
+        "Failed its checks: it changed a guarded file, its metric is not the evaluator's own, or "
+        "autoresearch.checks.sh failed; taken back",
+    ),
+    (SKIPPED, "muted", "Skipped: ended by a person"),
+    ("Δ", "muted", "Its metric minus that of the incumbent of its time"),
+)
+"""(mark, role, what it means) in the runs and the history."""
 
 
 def key_name(key: str) -> str:
@@ -20,26 +36,37 @@ def key_name(key: str) -> str:
     return " ".join(ARROWS.get(each, each.replace("ctrl+", "^").replace("escape", "esc")) for each in key.split(","))
 
 
-def help_lines(sections: Iterable[Section]) -> list[Spans]:
-    """Every binding under its section: the key, and what it does."""
+def help_lines(sections: Iterable[Section], cells: int) -> list[Spans]:
+    """Every binding under its section: the key, and what it does; then the marks of the runs, and theirs."""
     lines: list[Spans] = []
     for title, bindings in sections:
-        if lines:
-            lines.append(())
-        lines.append((Span(title, "title"),))
+        lines += _title(title, lines)
         for binding in bindings:
             if isinstance(binding, Binding):
                 keys = binding.key_display or key_name(binding.key)
-                lines.append((Span(f"  {keys:<12}", "key"), Span(binding.tooltip or binding.description)))
+                lines += _entry(Span(keys, "key"), binding.tooltip or binding.description, cells)
+    lines += _title("The runs' marks", lines)
+    for mark, role, meaning in MEANINGS:
+        lines += _entry(Span(mark, role), meaning, cells)
     return lines
 
 
-class _HelpView(LineView):
-    def __init__(self, lines: list[Spans]) -> None:
-        super().__init__()
-        self._lines = lines
+def _title(title: str, before: Sequence[Spans]) -> list[Spans]:
+    return [*([()] if before else []), (Span(title, "title"),)]
 
-    def on_mount(self) -> None:
+
+def _entry(name: Span, meaning: str, cells: int) -> list[Spans]:
+    return wrap((Span(f"  {name.text:<{NAMES}}", name.role), Span(meaning)), cells, indent=NAMES + 2)
+
+
+class _HelpView(LineView):
+    def __init__(self, sections: Sequence[Section]) -> None:
+        super().__init__()
+        self._sections = sections
+        self._lines: list[Spans] = []
+
+    def on_resize(self) -> None:
+        self._lines = help_lines(self._sections, max(2 * NAMES, self.size.width))
         self.refresh_lines_now()
 
     def line_count(self) -> int:
@@ -58,10 +85,10 @@ class Help(ModalScreen[None]):
 
     def __init__(self, sections: Iterable[Section]) -> None:
         super().__init__()
-        self._lines = help_lines(sections)
+        self._sections = list(sections)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="help") as box:
             box.border_title = "keys"
             box.border_subtitle = "esc closes"
-            yield _HelpView(self._lines)
+            yield _HelpView(self._sections)

@@ -6,6 +6,7 @@ and when two threads use it: so only finite numbers go in, and only the screen's
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
@@ -28,7 +29,7 @@ STEPS = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 7.5)
 
 @dataclass(frozen=True)
 class Point:
-    """One experiment. ``value`` is None for a run without a metric; ``kind``: keep, discard, crash, live."""
+    """One experiment. ``value`` is None for a run without a metric; ``kind`` is its status in the ledger."""
 
     run: int
     value: float | None
@@ -42,21 +43,32 @@ class Look:
     keep: str = "●"
     discard: str = "○"
     crash: str = "×"
+    checks_failed: str = "!"
+    other: str = "?"
     above: str = "▲"
     below: str = "▼"
     selected: str = "◆"
     boxes: bool = True
     """The line of the running best is drawn with box characters, which every font has."""
 
+    def mark(self, kind: str) -> str:
+        """The character of a kind of experiment."""
+        marks = {"keep": self.keep, "discard": self.discard, "crash": self.crash, "checks_failed": self.checks_failed}
+        return marks.get(kind, self.other)
+
 
 ROLES = {
     "keep": ("good", 2),
     "discard": ("muted", 8),
     "crash": ("bad", 1),
+    "checks_failed": ("warn", 3),
+    "other": ("muted", 7),
     "best": ("accent", 6),
     "now": ("strong", 15),
 }
 """A mark's role, and the colour by which plotext's output says it."""
+KINDS = ("discard", "other", "crash", "checks_failed", "keep")
+"""Drawn in this order: the last stands before the others."""
 _kind_of = {str(code): kind for kind, (_, code) in ROLES.items()}
 _colour = re.compile(r"\x1b\[([\d;]*)m")
 
@@ -70,8 +82,10 @@ class Window:
 
 
 def window(points: Sequence[Point], *, lower_is_better: bool = True) -> Window | None:
-    """The range that matters: all of it, less what an exploded run would stretch it to."""
-    values = sorted(point.value for point in points if _is_finite(point.value) and point.value is not None)
+    """The range that matters: all of it, less what an exploded run, or a metric that cannot be trusted, would stretch
+    it to."""
+    trusted = [point for point in points if point.kind != "checks_failed" and _is_finite(point.value)]
+    values = sorted(point.value for point in trusted or points if _is_finite(point.value))
     if not values:
         return None
     low, high = values[0], values[-1]
@@ -167,27 +181,7 @@ def draw(
     steps = _best_line(points, right, shown)
     for begin, end in pairwise(steps):
         _stroke(begin, end, look)
-    groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    chosen: tuple[float, float, str] | None = None
-    for point in points:
-        if point.value is None or not _is_finite(point.value):
-            at, glyph, kind = axis.bottom, look.crash, "crash"
-        elif point.value > shown.high:
-            at, glyph, kind = axis.top, look.above, "crash" if point.kind == "crash" else "discard"
-        elif point.value < shown.low:
-            at, glyph, kind = axis.bottom, look.below, "discard"
-        else:
-            kind = point.kind if point.kind in ("keep", "crash") else "discard"
-            at, glyph = point.value, {"keep": look.keep, "crash": look.crash}.get(kind, look.discard)
-        groups.setdefault((kind, glyph), []).append((float(point.run), at))
-        if point.run == selected:
-            chosen = (float(point.run), at, look.selected)
-    for kind in ("discard", "crash", "keep"):
-        for (of, glyph), places in groups.items():
-            if of == kind:
-                _mark(places, kind, glyph)
-    if chosen is not None:
-        _mark([chosen[:2]], "now", chosen[2])
+    _draw_marks(points, shown, axis, look, selected)
 
     figure.ruler("x", "lower").lim(left, right)
     ticks = _whole_ticks(first, last, max(2, width // 12))
@@ -196,6 +190,50 @@ def draw(
     values = axis.ticks(2 if axis.rows < 16 else 3, through=steps[-1][1] if steps else shown.low)
     figure.ruler("y", "left").ticks(values, _labels(values))
     return _lines(figure.build().string(), height, corner="┐" if lower_is_better else "┘")
+
+
+def legend(points: Sequence[Point], look: Look | None = None) -> Spans:
+    """What the marks stand for, and how many there are of each."""
+    look = look or Look()
+    counts = Counter(_kind(point) for point in points)
+    kept = f"baseline, {counts['keep'] - 1} kept" if counts["keep"] else "none kept"
+    entries = [("keep", kept), ("discard", f"{counts['discard']} discarded")]
+    words = {"crash": "crashed", "checks_failed": "failed checks", "other": "other"}
+    entries += [(kind, f"{counts[kind]} {word}") for kind, word in words.items() if counts[kind]]
+    marked = ((Span(look.mark(kind) + " ", ROLES[kind][0]), Span(text, "muted")) for kind, text in entries)
+    return tuple(span for at, entry in enumerate(marked) for span in (Span("   " if at else "       "), *entry))
+
+
+def _kind(point: Point) -> str:
+    return point.kind if point.kind in KINDS else "other"
+
+
+def _draw_marks(points: Sequence[Point], shown: Window, axis: Scale, look: Look, selected: int | None) -> None:
+    groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    chosen: tuple[float, float] | None = None
+    for point in points:
+        at, kind, glyph = _place(point, shown, axis, look)
+        groups.setdefault((kind, glyph), []).append((float(point.run), at))
+        if point.run == selected:
+            chosen = (float(point.run), at)
+    for wanted in KINDS:
+        for (kind, glyph), places in groups.items():
+            if kind == wanted:
+                _mark(places, kind, glyph)
+    if chosen is not None:
+        _mark([chosen], "now", look.selected)
+
+
+def _place(point: Point, shown: Window, axis: Scale, look: Look) -> tuple[float, str, str]:
+    """How high a point stands, as what kind it is drawn, and its character."""
+    kind = _kind(point)
+    if not _is_finite(point.value):
+        kind = kind if kind == "checks_failed" else "crash"
+        return axis.bottom, kind, look.mark(kind)
+    if shown.low <= point.value <= shown.high:
+        return point.value, kind, look.mark(kind)
+    at, arrow = (axis.top, look.above) if point.value > shown.high else (axis.bottom, look.below)
+    return (at, kind, look.mark(kind)) if kind == "checks_failed" else (at, "discard", arrow)
 
 
 def _mark(places: Sequence[tuple[float, float]], kind: str, glyph: str) -> None:
@@ -233,7 +271,7 @@ def _best_line(points: Sequence[Point], right: float, shown: Window) -> list[tup
 
 
 def _thinned(points: Sequence[Point], most: int, selected: int | None, lower_is_better: bool) -> list[Point]:
-    """At most about ``most`` points: every kept one, the selected one, and of the rest the best of each stretch."""
+    """At most about ``most`` points: every kept one, the selected one, and one of each other kind of each stretch."""
     if len(points) <= most:
         return list(points)
     per = math.ceil(len(points) / (most // 2))
@@ -241,12 +279,13 @@ def _thinned(points: Sequence[Point], most: int, selected: int | None, lower_is_
     thinned: list[Point] = []
     for begin in range(0, len(points), per):
         stretch = points[begin : begin + per]
-        rest = [each for each in stretch if each.kind != "keep" and _is_finite(each.value)]
+        rest = [each for each in stretch if each.kind not in ("keep", "checks_failed") and _is_finite(each.value)]
         chosen = {id(each) for each in stretch if each.kind == "keep" or each.run == selected}
         if rest:
             chosen.add(id(min(rest, key=lambda each: sign * (each.value or 0.0))))
-        crashes = [each for each in stretch if not _is_finite(each.value)]
-        chosen.update(id(each) for each in crashes[:1])
+        crashes = [each for each in stretch if each.kind != "checks_failed" and not _is_finite(each.value)]
+        failed = [each for each in stretch if each.kind == "checks_failed"]
+        chosen.update(id(each) for each in (*crashes[:1], *failed[:1]))
         thinned += [each for each in stretch if id(each) in chosen]
     ends = [each for each in (points[0], points[-1]) if each not in thinned]
     return sorted([*thinned, *ends], key=lambda each: each.run)

@@ -4,7 +4,7 @@ from tui.condition import condition
 from tui.gpu import GpuReading
 from tui.painter import Lines
 from tui.spans import Span, Spans, fit, width
-from tui.text import bpb, change, count, duration
+from tui.text import bpb, change, duration
 from tui.view_state import ViewState
 
 GAP = Span("   ")
@@ -35,14 +35,12 @@ def status_spans(state: ViewState, now: float, cells: int, gpu: GpuReading | Non
     if state.incumbent is not None:
         best = [Span("best ", "muted"), Span(bpb(state.incumbent.metric), "strong")]
         parts.append((2, tuple(best)))
-        if state.gain is not None:
-            parts.append((4, (Span("gain ", "muted"), Span(change(state.gain), "good"))))
+        if gain := change(state.gain):
+            parts.append((4, (Span("gain ", "muted"), Span(gain, "good"))))
     if state.confidence is not None:
         parts.append((5, _confidence(state.confidence)))
     if gpu is not None:
         parts.append((6, _gpu(gpu)))
-    if state.ideas:
-        parts.append((7, (Span(count(len(state.ideas), "idea"), ""), Span(" queued", "muted"))))
     if name:
         parts.append((8, (Span(name, "muted"),)))
     while len(parts) > 1 and _width(parts) > cells - 1:

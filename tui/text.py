@@ -64,8 +64,8 @@ def bpb(value: float | None) -> str:
 
 
 def change(value: float | None) -> str:
-    """A difference with its sign, with the true minus."""
-    if value is None:
+    """A difference with its sign, with the true minus; nothing where it is none to four decimals."""
+    if value is None or abs(value) < 0.00005:
         return ""
     text = f"{value:+.4f}" if abs(value) < 100 else f"{value:+.2g}"
     return text.replace("-", "−")

@@ -50,7 +50,7 @@ class Row:
     experiment: Experiment
     is_baseline: bool = False
     delta: float | None = None
-    """Its metric minus the incumbent's of its time; None for a baseline and for a run without a metric."""
+    """Its metric minus the incumbent's of its time; None for a baseline and for a run without a metric that counts."""
     best: float | None = None
     """The incumbent's metric after it."""
 
@@ -221,11 +221,16 @@ def _settled(state: ViewState) -> ViewState:
 
 def _verdict(event: Judged) -> str:
     reason = clean(event.reason)
-    return f"Run {event.run}: {clean(event.status)}" + (f", {reason}" if reason else "")
+    return f"Run {event.run}: {status_words(event.status)}" + (f", {reason}" if reason else "")
+
+
+def status_words(status: str) -> str:
+    """checks_failed as it is said: checks failed."""
+    return clean(status).replace("_", " ")
 
 
 def _role(status: str) -> str:
-    return {"keep": "good", "crash": "bad", "checks_failed": "bad"}.get(status, "")
+    return {"keep": "good", "crash": "bad", "checks_failed": "warn"}.get(status, "")
 
 
 def with_ledger(state: ViewState, ledger: Ledger) -> ViewState:
@@ -249,7 +254,8 @@ def _rows(ledger: Ledger) -> tuple[Row, ...]:
         baseline = segment.baseline
         for experiment in segment.experiments:
             metric = None if experiment.crashed else experiment.metric
-            delta = None if metric is None or best is None else metric - best
+            is_trusted = experiment.status != "checks_failed"
+            delta = metric - best if is_trusted and metric is not None and best is not None else None
             if experiment.kept and metric is not None:
                 best = metric
             rows.append(Row(experiment, experiment is baseline, delta, best))
@@ -284,7 +290,7 @@ class Subject:
             if self.is_cut_off
             else "live"
             if self.is_live
-            else clean(self.row.experiment.status)
+            else status_words(self.row.experiment.status)
             if self.row
             else ""
         )

@@ -16,6 +16,7 @@ from engine.events import (
     EngineStarted,
     EngineStopped,
     Event,
+    IdeaQueued,
     Judged,
     Paused,
     PhaseChanged,
@@ -70,6 +71,7 @@ class Recorder:
             self.workspace.events, self.workspace.lock_of(self.workspace.events), self.workspace.torn
         )
         self.run = 0
+        self.description = ""
         self.best = 1.755
         self.train = TRAIN
 
@@ -83,6 +85,7 @@ class Recorder:
 
     def propose(self, description: str, train: str, diff: str, asi: dict[str, Any], source: str = "search") -> None:
         self.run += 1
+        self.description = description
         self.emit(PhaseChanged(phase="proposing"))
         folder = self.workspace.run_folder(self.run)
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -296,6 +299,22 @@ def troubled(root: Path) -> Recorder:
     recorder.emit(PhaseChanged(phase="measured", run=recorder.run))
     sentence = "the branch main is checked out: go back with `git switch autoresearch/demo-2026-11-23`."
     recorder.emit(Paused(reason=sentence))
+    return recorder
+
+
+def queued(root: Path) -> Recorder:
+    """A run cheated, another was skipped, and two ideas of a person wait."""
+    recorder = many(root, 5)
+    reason = "prepare.py was changed during the run, and restored"
+    recorder.finish("checks_failed", 0.0123, reason, description=recorder.description, asi={"result": reason})
+    recorder.begin()
+    recorder.finish(
+        "discard", None, "skipped", description=recorder.description, result="skipped", asi={"result": "skipped"}
+    )
+    recorder.begin()
+    recorder.now += 30
+    for text in ("MATRIX_LR=0.05", "WARMDOWN_RATIO=0.7 EMBEDDING_LR=0.9"):
+        recorder.emit(IdeaQueued(id=text, text=text))
     return recorder
 
 

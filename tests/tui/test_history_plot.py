@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.sessions import hundred
-from tui.history_plot import Look, Point, draw, scale, window
+from tui.history_plot import Look, Point, draw, legend, scale, window
 from tui.panes.history import points_of
 from tui.session import Session
 from tui.spans import Spans, plain, width
 
+ASCII = Look(keep="*", discard="o", crash="x", above="^", below="v", selected="@", boxes=False)
 ODD = (None, math.nan, math.inf, -math.inf)
 
 
@@ -69,10 +70,25 @@ def test_the_selected_run_is_marked() -> None:
     assert sum(span.text.count("◆") for line in drawn for span in line if span.role == "strong") == 1
 
 
+def test_a_run_that_failed_its_checks_has_a_mark_of_its_own() -> None:
+    calm = [Point(1, 1.75, "keep"), Point(2, 1.76, "discard"), Point(3, None, "crash"), Point(4, 1.74, "keep")]
+    points = [*calm, Point(5, 0.01, "checks_failed"), Point(6, 1.755, "checks_failed"), Point(7, 1.8, "odd")]
+    drawn = draw(points, 60, 10)
+    marks = [span for line in drawn for span in line if "!" in span.text]
+    assert [span.role for span in marks] == ["warn", "warn"] and sum(line.count("×") for line in picture(drawn)) == 1
+    assert window(points[:6]) == window(calm), "a metric that cannot be trusted must not stretch the picture"
+    words = "● baseline, 1 kept   ○ 1 discarded   × 1 crashed   ! 2 failed checks   ? 1 other"
+    assert plain(legend(points)).strip() == words
+    assert plain(legend(points, ASCII)).strip() == words.translate(str.maketrans("●○×", "*ox"))
+    many = [Point(run, 0.01, "checks_failed") if run % 2 else Point(run, 1.7, "discard") for run in range(1, 2000)]
+    assert any("!" in line for line in picture(draw(many, 60, 10))) and any(
+        "○" in line for line in picture(draw(many, 60, 10))
+    )
+
+
 def test_in_ascii_there_is_no_other_character() -> None:
-    look = Look(keep="*", discard="o", crash="x", above="^", below="v", selected="@", boxes=False)
     points = [Point(run, None if run == 4 else 1.75 - run / 1000, "keep") for run in range(1, 9)]
-    drawn = "".join(picture(draw(points, 60, 10, look=look)))
+    drawn = "".join(picture(draw(points, 60, 10, look=ASCII)))
     assert not [mark for mark in "●○×▲▼◆─┐" if mark in drawn.replace("└", "").replace("─", "")]
 
 
@@ -88,7 +104,7 @@ def test_higher_may_be_better() -> None:
 
 
 values = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True))
-points = st.lists(st.tuples(values, st.sampled_from(["keep", "discard", "crash", "odd"])), max_size=60)
+points = st.lists(st.tuples(values, st.sampled_from(["keep", "discard", "crash", "checks_failed", "odd"])), max_size=60)
 
 
 @given(points, st.integers(1, 120), st.integers(1, 30), st.booleans())

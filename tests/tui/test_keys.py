@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.commands import Annotate, AnyCommand, CommandFollower, Enqueue, Message, Pause, Resume, Skip, Stop
-from engine.events import CommandDone, Paused, PhaseChanged, Rescued, Resumed, RunEnded
+from engine.events import CommandDone, IdeaQueued, IdeaTaken, Paused, PhaseChanged, Rescued, Resumed, RunEnded
 from tests.tui import sessions
 from tests.tui.conftest import viewer
 from tests.tui.sessions import Recorder
@@ -20,7 +20,7 @@ from tui.main_screen import ORDER, TabLine
 from tui.panes.diff import BASES, DiffPane
 from tui.panes.log import LogPane
 from tui.panes.runs import RunsView
-from tui.spans import plain
+from tui.spans import plain, width
 from tui.status_line import StatusLine
 
 SMALL, LARGE = (80, 24), (120, 35)
@@ -152,6 +152,25 @@ async def test_a_sentence_is_typed_and_sent(tmp_path: Path, key: str, kind: type
         await type_in(pilot, "  try [b]RoPE[/b] = 2×  ")
         (command,) = asked(recorder)
         assert isinstance(command, kind) and command.text == "try [b]RoPE[/b] = 2×"
+
+
+async def test_ideas_that_wait_are_shown_under_the_notes_and_in_the_title_of_the_runs(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        for at, text in enumerate(("MATRIX_LR=0.05", "DEPTH=4\x1b[2J")):
+            recorder.emit(IdeaQueued(id=str(at), text=text))
+        app.poll()
+        await pilot.press("3")
+        assert "2 ideas queued: MATRIX_LR=0.05; DEPTH=4" in shown(app)
+        assert "2 ideas queued, the next one first" in shown(app) and "· DEPTH=4" in shown(app)
+        recorder.emit(IdeaTaken(id="0", run=5))
+        app.poll()
+        await pilot.pause()
+        assert "1 idea queued: DEPTH=4" in shown(app) and "MATRIX_LR=0.05" not in shown(app)
+        await pilot.press("5", "down")
+        assert "· DEPTH=4" not in shown(app)
 
 
 async def test_e_queues_the_edit_of_train_py_that_was_saved(tmp_path: Path) -> None:
@@ -299,11 +318,13 @@ async def test_help_lists_every_binding(tmp_path: Path) -> None:
         await pilot.pause()
         await pilot.press("question_mark")
         assert isinstance(app.screen, Help)
-        lines = "\n".join(plain(line) for line in help_lines(app.help_sections()))
+        lines = "\n".join(plain(line) for line in help_lines(app.help_sections(), 200))
         bindings = [each for _, section in app.help_sections() for each in section if isinstance(each, Binding)]
         assert len(bindings) > 30
         for binding in bindings:
             assert binding.id and binding.tooltip and binding.tooltip in lines
+        assert "! " in lines and "autoresearch.checks.sh failed" in lines
+        assert max(width(line) for line in help_lines(app.help_sections(), 66)) <= 66
         assert len({binding.id for binding in bindings}) == len(bindings)
         await pilot.press("escape")
         assert not isinstance(app.screen, Help)

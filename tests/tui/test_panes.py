@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.tui import sessions
 from tui.diff import changed_knobs, compare, knob_line, read_patch, styled
 from tui.panes.notes import notes_of
-from tui.panes.runs import header_spans, live_spans, row_spans
+from tui.panes.runs import STATUS, header_spans, live_spans, row_spans
 from tui.progress import Progress, parse
 from tui.session import Session
 from tui.spans import Span, fit, plain, width, wrap
@@ -38,6 +38,40 @@ def test_the_notes_begin_with_the_keys_that_matter(tmp_path: Path) -> None:
     ]
     assert order == sorted(order)
     assert any("odd from the start" in line for line in notes(state, None))
+
+
+def test_a_skipped_run_is_said_to_be_skipped_once(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    recorder.finish("discard", None, "skipped", description="d", result="skipped", asi={"result": "skipped"})
+    assert sum(line.count("skipped") for line in notes(read(recorder), 4)) == 1
+
+
+def test_a_reason_that_is_the_result_is_said_once(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    reason = "prepare.py was changed during the run, and restored"
+    recorder.finish("checks_failed", 0.1, reason, description="d", asi={"result": reason})
+    text = notes(read(recorder), 4, 80)
+    assert [line for line in text if reason in line] == [f"result      {reason}"]
+    assert text[1] == "checks failed  0.1000", "no difference to the incumbent is taken of a metric that nobody trusts"
+
+
+def test_the_status_of_a_run_is_never_cut(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    recorder.finish("checks_failed", 1.755, "cheated", description="d")
+    row = read(recorder).rows[-1]
+    line = plain(row_spans(row, is_best=False, wide=False))
+    assert "! checks " in line and "…" not in line
+    assert all(len(word) < STATUS for word in ("keep", "discard", "crash", "baseline", "skipped", "cut off"))
+
+
+def test_no_difference_is_not_written_as_a_number(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    best = read(recorder).incumbent
+    assert best is not None
+    recorder.finish("discard", best.metric, "equal", description="d")
+    state = read(recorder)
+    said = [plain(row_spans(state.rows[-1], is_best=False, wide=False)), *notes(state, 4)]
+    assert not any("0.0000" in line for line in said)
 
 
 def test_notes_from_a_file_can_do_no_harm(tmp_path: Path) -> None:
@@ -144,6 +178,13 @@ def test_numbers_are_written_the_same_everywhere() -> None:
         "0:00",
     ]
     assert [bpb(value) for value in (None, 1.75, 12345.678)] == ["", "1.7500", "1.23e+04"]
-    assert [change(value) for value in (None, 0.01, -0.0123, 1e9)] == ["", "+0.0100", "−0.0123", "+1e+09"]
+    assert [change(value) for value in (None, 0, 1e-6, 0.01, -0.0123, 1e9)] == [
+        "",
+        "",
+        "",
+        "+0.0100",
+        "−0.0123",
+        "+1e+09",
+    ]
     assert [memory(value) for value in (None, 812.0, 45260.8)] == ["", "812 MB", "44.2 GB"]
     assert clean(" a\r\nb\tc ") == "a b c" and clean(7) == "7"

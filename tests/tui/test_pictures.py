@@ -22,6 +22,8 @@ STATES: dict[str, tuple[Recording, list[str], bool]] = {
     "hundred": (sessions.hundred, ["2"], True),
     "paused": (sessions.paused, ["3"], True),
     "troubled": (sessions.troubled, [], True),
+    "queued": (sessions.queued, ["3"], True),
+    "checks-selected": (sessions.queued, ["2", "left", "left", "3"], True),
     "gone": (sessions.gone, [], False),
     "warned": (sessions.warned, [], True),
     "crash-selected": (sessions.hundred, ["5", *["down"] * 5, "3"], True),

@@ -6,10 +6,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from tui.history_plot import MIN_HEIGHT, MIN_WIDTH, Point, draw
+from tui.history_plot import MIN_HEIGHT, MIN_WIDTH, Point, draw, legend
 from tui.painter import Lines
 from tui.panes.pane import Pane, View
-from tui.spans import Span, Spans
+from tui.spans import Span, Spans, fit
 from tui.text import bpb, change
 from tui.view_state import Row, ViewState
 
@@ -21,8 +21,8 @@ def points_of(rows: Sequence[Row], segment: int) -> list[Point]:
         experiment = row.experiment
         if experiment.segment != segment or experiment.skipped:
             continue
-        kind = experiment.status if experiment.status in ("keep", "discard", "crash") else "crash"
-        points.append(Point(experiment.run, None if experiment.crashed else experiment.metric, kind))
+        value = None if experiment.crashed else experiment.metric
+        points.append(Point(experiment.run, value, experiment.status))
     return points
 
 
@@ -54,18 +54,7 @@ class HistoryPlot(Lines, can_focus=True):
         plot = draw(points, width, height - 1, selected=self._selected, lower_is_better=state.lower_is_better)
         if not plot:
             return [(Span("No run has produced a value yet.", "muted"),)]
-        return [*plot, _legend(points)]
-
-
-def _legend(points: Sequence[Point]) -> Spans:
-    kept = sum(1 for point in points if point.kind == "keep")
-    crashed = sum(1 for point in points if point.kind == "crash")
-    kept_words = f"baseline, {kept - 1} kept" if kept else "none kept"
-    spans = [Span("       "), Span("● ", "good"), Span(kept_words, "muted")]
-    spans += [Span("   ○ ", "muted"), Span(f"{len(points) - kept - crashed} discarded", "muted")]
-    if crashed:
-        spans += [Span("   × ", "bad"), Span(f"{crashed} crashed", "muted")]
-    return tuple(spans)
+        return [*plot, fit(legend(points), width)]
 
 
 class HistoryPane(Pane):
@@ -92,7 +81,7 @@ class HistoryPane(Pane):
         row = view.subject.row if view.subject and view.selected is not None else None
         if row is not None:
             value = bpb(row.experiment.metric) or "no value"
-            about = f"run {row.experiment.run} · {value}" + (f" ({change(row.delta)})" if row.delta is not None else "")
+            about = f"run {row.experiment.run} · {value}" + (f" ({delta})" if (delta := change(row.delta)) else "")
         else:
             best = state.incumbent.metric if state.incumbent else None
             about = f"best {bpb(best)}" if best is not None else ""

@@ -1,18 +1,20 @@
 """Pane 3: what was tried, why, what came of it, and what to do next (ASI)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from textual.app import ComposeResult
 
+from engine.events import IdeaQueued
 from engine.ledger import FIRST_ASI_KEYS
 from tui.painter import LineView
 from tui.panes.pane import Pane, View
 from tui.spans import Span, Spans, wrap
-from tui.text import bpb, change, clean, clean_lines, duration, memory
-from tui.view_state import Subject
+from tui.text import bpb, change, clean, clean_lines, count, duration, memory
+from tui.view_state import Subject, status_words
 
-STATUS_ROLES = {"keep": "good", "discard": "muted", "crash": "bad", "checks_failed": "bad"}
+STATUS_ROLES = {"keep": "good", "discard": "muted", "crash": "bad", "checks_failed": "warn"}
 LABEL = 12
 """Cells of the column of names."""
 TITLES = {"hypothesis": "hypothesis", "arch_change": "change", "result": "result", "next_action_hint": "next"}
@@ -20,17 +22,23 @@ TITLES = {"hypothesis": "hypothesis", "arch_change": "change", "result": "result
 
 def notes_of(subject: Subject, width: int) -> list[Spans]:
     """The notes on an experiment as lines of ``width`` cells."""
-    asi = _asi(subject)
+    asi, word = _asi(subject), _word(subject)
+    if clean(asi.get("result", "")) == word:
+        asi.pop("result", None)
     lines: list[Spans] = []
     description = _description(subject)
     if description:
         lines += wrap((Span(description, "strong"),), width)
-    lines += _verdict(subject, width)
+    lines += _verdict(subject, word, width)
+    reason = clean(subject.verdict.reason) if subject.verdict else ""
+    if reason not in ("", word, clean(asi.get("result", ""))):
+        lines += wrap((Span(reason, "muted"),), width)
     if lines:
         lines.append(())
     for key in FIRST_ASI_KEYS:
         if asi.get(key) not in (None, ""):
-            lines += _entry(TITLES[key], asi[key], width)
+            role = STATUS_ROLES.get(_status(subject), "") if key == "result" else ""
+            lines += _entry(TITLES[key], asi[key], width, role if role in ("bad", "warn") else "")
     others = [key for key in asi if key not in FIRST_ASI_KEYS and asi[key] not in (None, "")]
     for key in others:
         lines += _entry(clean(key), asi[key], width)
@@ -44,10 +52,16 @@ def notes_of(subject: Subject, width: int) -> list[Spans]:
     return lines
 
 
+def queue_of(ideas: Sequence[IdeaQueued], width: int) -> list[Spans]:
+    """The ideas that wait for their turn, as lines of ``width`` cells."""
+    title = Span(f"{count(len(ideas), 'idea')} queued, the next one first", "title")
+    return [(title,), *(line for idea in ideas for line in wrap((Span("· " + clean(idea.text)),), width, indent=2))]
+
+
 def _asi(subject: Subject) -> dict[str, Any]:
     if subject.experiment is not None:
-        return subject.experiment.asi
-    return subject.proposal.asi if subject.proposal else {}
+        return dict(subject.experiment.asi)
+    return dict(subject.proposal.asi) if subject.proposal else {}
 
 
 def _description(subject: Subject) -> str:
@@ -56,23 +70,29 @@ def _description(subject: Subject) -> str:
     return clean(subject.proposal.description) if subject.proposal else ""
 
 
-def _verdict(subject: Subject, width: int) -> list[Spans]:
+def _status(subject: Subject) -> str:
     experiment = subject.experiment
-    status = subject.verdict.status if subject.verdict else experiment.status if experiment else ""
-    if not status:
+    return subject.verdict.status if subject.verdict else experiment.status if experiment else ""
+
+
+def _word(subject: Subject) -> str:
+    if subject.experiment and subject.experiment.skipped:
+        return "skipped"
+    return status_words(_status(subject))
+
+
+def _verdict(subject: Subject, word: str, width: int) -> list[Spans]:
+    experiment = subject.experiment
+    if not word:
         return []
-    word = "skipped" if experiment and experiment.skipped else clean(status).replace("_", " ")
-    spans = [Span(word, STATUS_ROLES.get(status, ""))]
+    spans = [Span(word, STATUS_ROLES.get(_status(subject), ""))]
     if experiment and experiment.metric is not None:
         spans.append(Span(f"  {bpb(experiment.metric)}", "strong"))
         if subject.row and subject.row.is_baseline:
             spans.append(Span("  the baseline", "muted"))
-        elif subject.row and subject.row.delta is not None:
-            spans.append(Span(f"  {change(subject.row.delta)} to its incumbent", "muted"))
-    lines = wrap(tuple(spans), width)
-    if subject.verdict and clean(subject.verdict.reason):
-        lines += wrap((Span(clean(subject.verdict.reason), "muted"),), width)
-    return lines
+        elif subject.row and (delta := change(subject.row.delta)):
+            spans.append(Span(f"  {delta} to its incumbent", "muted"))
+    return wrap(tuple(spans), width)
 
 
 def _entry(title: str, value: Any, width: int, role: str = "") -> list[Spans]:
@@ -113,10 +133,11 @@ class NotesView(LineView):
     def __init__(self) -> None:
         super().__init__()
         self._subject: Subject | None = None
+        self._ideas: Sequence[IdeaQueued] = ()
         self._lines: list[Spans] = []
-        self._made_for: tuple[Subject | None, int] | None = None
+        self._made_for: object = None
 
-    def show(self, subject: Subject | None) -> None:
+    def show(self, subject: Subject | None, ideas: Sequence[IdeaQueued]) -> None:
         if (
             subject is None
             or self._subject is None
@@ -127,17 +148,20 @@ class NotesView(LineView):
             )
         ):
             self.scroll_to(y=0, animate=False)
-        self._subject = subject
+        self._subject, self._ideas = subject, ideas
         self._make()
 
     def on_resize(self) -> None:
         self._make()
 
     def _make(self) -> None:
-        wanted = (self._subject, self.size.width)
+        width = max(16, self.size.width - 1)
+        wanted = (self._subject, self._ideas, width)
         if wanted != self._made_for:
             self._made_for = wanted
-            self._lines = notes_of(self._subject, max(16, self.size.width - 1)) if self._subject else []
+            notes = notes_of(self._subject, width) if self._subject else []
+            queue = queue_of(self._ideas, width) if self._ideas else []
+            self._lines = [*notes, *([()] if notes and queue else []), *queue]
             self.refresh_lines_now()
 
     def line_count(self) -> int:
@@ -148,7 +172,7 @@ class NotesView(LineView):
 
 
 class NotesPane(Pane):
-    """What is known of the experiment in words."""
+    """What is known of the experiment in words; with none selected also the ideas that wait."""
 
     NUMBER, NAME = "3", "notes"
 
@@ -165,6 +189,6 @@ class NotesPane(Pane):
         return self._body
 
     def show(self, view: View) -> None:
-        self.body.show(view.subject)
+        self.body.show(view.subject, view.state.ideas if view.selected is None else ())
         self.entitle(view.subject.name if view.subject else "")
         self.say_instead("" if self.body.line_count() else "What is tried and why, and what came of it, appears here.")

@@ -1,18 +1,23 @@
 """Pane 5: every experiment in a table, the newest on top."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from engine.events import IdeaQueued
 from tui.painter import Lines, LineView
 from tui.panes.pane import Pane, View
 from tui.spans import Span, Spans, column
 from tui.text import bpb, change, clean, count, duration, memory
-from tui.view_state import Row, ViewState
+from tui.view_state import Row, ViewState, status_words
 
-MARKS = {"keep": ("●", "good"), "discard": ("○", "muted"), "crash": ("×", "bad"), "checks_failed": ("!", "bad")}
+MARKS = {"keep": ("●", "good"), "discard": ("○", "muted"), "crash": ("×", "bad"), "checks_failed": ("!", "warn")}
+SKIPPED = "–"
+WORDS = {"checks_failed": "checks"}
+"""A status as it is said where there is little room."""
 STATUS, METRIC, DELTA, MEMORY, TIME = 9, 8, 9, 9, 9
 """The widths of the columns between the run's number and its description."""
 WIDE = 96
@@ -30,9 +35,9 @@ def row_spans(row: Row, *, is_best: bool, wide: bool = True) -> Spans:
     """One experiment's line; the columns are those of header_spans."""
     experiment = row.experiment
     mark, role = MARKS.get(experiment.status, ("?", "warn"))
-    word = clean(experiment.status).replace("_", " ")
+    word = WORDS.get(experiment.status, status_words(experiment.status))
     if experiment.skipped:
-        mark, word = "–", "skipped"
+        mark, word = SKIPPED, "skipped"
     elif row.is_baseline:
         word = "baseline"
     elif is_best:
@@ -42,9 +47,11 @@ def row_spans(row: Row, *, is_best: bool, wide: bool = True) -> Spans:
     return (
         Span(f"{experiment.run:4d}  "),
         Span(mark + " ", role),
-        Span(column(word, STATUS), role if kept or role == "bad" else "muted"),
-        Span(column(bpb(experiment.metric), METRIC, right=True), "strong" if kept else ""),
-        Span(column(delta, DELTA, right=True), "good" if kept and row.delta else "muted"),
+        Span(column(word, STATUS), role if kept or role in ("bad", "warn") else "muted"),
+        Span(
+            column(bpb(experiment.metric), METRIC, right=True), "strong" if kept else "muted" if role == "warn" else ""
+        ),
+        Span(column(delta, DELTA, right=True), "good" if kept else "muted"),
         Span(column(memory(experiment.metrics.get("peak_memory_mb")), MEMORY if wide else 0, right=True), "muted"),
         Span(column(duration(experiment.seconds), TIME, right=True), "muted"),
         Span("  " + clean(experiment.description), "" if kept else "muted"),
@@ -71,6 +78,12 @@ def _elapsed(state: ViewState, now: float) -> float | None:
     if state.ended is not None:
         return state.ended.seconds
     return now - state.started.started if state.started and state.alive else None
+
+
+def queue_words(ideas: Sequence[IdeaQueued]) -> str:
+    """2 ideas queued: MATRIX_LR=0.05; DEPTH=4."""
+    texts = "; ".join(clean(idea.text) for idea in ideas)
+    return f"{count(len(ideas), 'idea')} queued: {texts}" if ideas else ""
 
 
 class RunsView(LineView):
@@ -206,5 +219,6 @@ class RunsPane(Pane):
             header.metric = state.metric_name
             header.refresh()
         kept = sum(1 for row in state.rows if row.experiment.kept and not row.is_baseline)
-        self.entitle(f"{count(len(state.rows), 'run')}, {kept} kept" if state.rows else "")
+        done = f"{len(state.rows):,} so far, {kept:,} kept" if state.rows else ""
+        self.entitle(" · ".join(part for part in (done, queue_words(state.ideas)) if part))
         self.say_instead("" if self.body.line_count() else "Every experiment gets a line here, the newest on top.")
