@@ -5,6 +5,7 @@ which ideas wait, and up to where commands.jsonl was read.
 """
 
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,10 +27,12 @@ class Idea:
 
 
 class Control:
-    """The person's wishes as they stand. ``poll`` reads new ones; it blocks and runs in a thread."""
+    """The person's wishes as they stand. ``poll`` reads new ones; it blocks and runs in a thread of its own."""
 
     def __init__(self, workspace: Workspace, log: EventLog, past: Iterable[AnyEvent]) -> None:
-        self.paused = False
+        self.paused_by_person = False
+        self.in_trouble = False
+        """Paused by the loop itself, which cannot go on, not even with the experiment under way."""
         self.stopping = False
         """No further experiment."""
         self.stopping_now = False
@@ -38,6 +41,7 @@ class Control:
         self.current_run: int | None = None
         """The experiment that a skip can mean."""
         self.skipped_run: int | None = None
+        self._changing = threading.RLock()
         self._workspace = workspace
         self._log = log
         self._offset = 0
@@ -50,6 +54,10 @@ class Control:
         is_ours = holder is not None and holder.pid == os.getpid()
         self._asked_before = holder.commands_size if holder and is_ours else size_of_commands(workspace)
         """Up to here commands.jsonl was asked of engines that are gone; 0 once it is read that far."""
+
+    @property
+    def paused(self) -> bool:
+        return self.paused_by_person or self.in_trouble
 
     @property
     def must_end_run(self) -> bool:
@@ -75,23 +83,37 @@ class Control:
         """The loop itself cannot go on until a person has looked."""
         self._tell(events.Paused(reason=reason))
 
-    def take_idea(self) -> Idea | None:
-        """The next idea in the queue; it stays there until ``idea_taken`` says what became of it."""
-        return self.ideas[0] if self.ideas else None
+    def try_again(self) -> None:
+        """A new engine is a new try: what stopped the last one may be mended. A person's pause stays."""
+        if self.in_trouble:
+            by_person = self.paused_by_person
+            self._tell(events.Resumed())
+            if by_person:
+                self._tell(events.Paused())
 
-    def idea_taken(self, idea: Idea, run: int | None = None, problem: str = "") -> None:
-        self._tell(events.IdeaTaken(id=idea.id, run=run, problem=problem))
+    def next_idea(self) -> Idea | None:
+        """The first idea in the queue; it stays there until ``idea_taken`` says what became of it."""
+        with self._changing:
+            return self.ideas[0] if self.ideas else None
+
+    def idea_taken(self, identity: str, run: int | None = None, problem: str = "") -> None:
+        """Say once what became of an idea; nothing is said of one that does not wait."""
+        with self._changing:
+            if any(idea.id == identity for idea in self.ideas):
+                self._tell(events.IdeaTaken(id=identity, run=run, problem=problem))
 
     def _tell(self, event: Event) -> None:
-        self._log.emit(event)
-        self._remember(event)
+        with self._changing:
+            self._log.emit(event)
+            self._remember(event)
 
     def _remember(self, event: Event) -> None:
         match event:
-            case events.Paused():
-                self.paused = True
+            case events.Paused(reason=reason):
+                self.in_trouble = self.in_trouble or bool(reason)
+                self.paused_by_person = self.paused_by_person or not reason
             case events.Resumed():
-                self.paused = False
+                self.paused_by_person = self.in_trouble = False
             case events.CommandDone(id=identity, offset=offset):
                 self._offset = offset
                 self._obeyed.add(identity)
@@ -121,7 +143,7 @@ class Control:
         """Do what is asked (``is_stale``: of an earlier engine); returns (answer, problem), one of them empty."""
         match command:
             case commands.Pause():
-                if not self.paused:
+                if not self.paused_by_person:
                     self._tell(events.Paused())
                 return ("pausing after this experiment" if self.current_run else "paused"), ""
             case commands.Resume():

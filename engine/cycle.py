@@ -6,25 +6,27 @@ happened is read from git, the ledger and the run's folder; the journal says wha
 
 import asyncio
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 import msgspec
 
-from engine import diagnosis, events, evidence, journal, knobs, patch, statistics
+from engine import diagnosis, events, evidence, journal, knobs, ledger, patch, safekeeping, statistics
 from engine.control import Control
-from engine.errors import WorkFailed
-from engine.events import EventLog
+from engine.errors import UnusableWorkspace, WorkFailed
+from engine.events import Event, EventLog
 from engine.files import write_atomically
 from engine.guards import Guards
 from engine.history import History
 from engine.journal import InFlight, Phase
-from engine.judge import Candidate, Incumbent, Verdict, judge
+from engine.judge import Candidate, Incumbent, Status, Verdict, judge
 from engine.ledger import Experiment, LedgerFile
 from engine.proposers import Proposal, Proposer, Result
-from engine.repository import EXPERIMENT_TRAILER, REVERT_TRAILER, Repository
-from engine.runner import Run, tail
+from engine.repository import EXPERIMENT_TRAILER, REVERT_TRAILER, BranchMovedError, Repository
+from engine.runner import Run, end_processes_of, tail
 from engine.settings import Settings
 from engine.supervisor import Ending, Exit
 from engine.workspace import TRAIN, RunFolder, Workspace
@@ -43,29 +45,60 @@ class Cycle:
     control: Control
     proposer: Proposer
 
-    def begin(self, proposal: Proposal, *, measures_head: bool = False) -> InFlight:
-        """Put a proposal on disk as the experiment under way."""
-        parent = self._head()
+    def history(self) -> History:
+        """What happened so far, from a ledger that is whole."""
+        if said := safekeeping.check_ledger(self.workspace):
+            self.log.emit(events.Warned(message=said))
+        return History.of(self.workspace)
+
+    def begin(self, proposal: Proposal, parent: str, *, measures_head: bool = False) -> InFlight:
+        """Put a proposal on disk as the experiment under way; ``parent``: the commit that it was made from."""
         flight = InFlight(
             id=uuid4().hex,
-            run=History.of(self.workspace).next_run,
+            run=self.history().next_run,
             phase=Phase.PROPOSED,
             parent=parent,
             description=proposal.description,
             source=proposal.source,
             asi=proposal.asi,
             measures_head=measures_head,
+            idea=proposal.idea,
         )
-        folder = self._fresh_folder(flight.run)
-        before = self._train_at(parent)
-        write_atomically(folder.train, proposal.train.encode())
-        write_atomically(folder.diff, patch.unified(before, proposal.train, TRAIN).encode())
+        self._fresh_folder(flight.run)
+        self._fill_folder(flight, proposal.train)
         journal.save(self.workspace, flight)
         return flight
 
-    async def finish(self, flight: InFlight) -> Experiment:
+    def left_behind(self) -> InFlight | None:
+        """The experiment whose commit is the branch's last word on train.py, although it was not settled.
+
+        So it stands where the journal was lost: found in git it goes on, and is not taken for a person's commit.
+        """
+        commit = self.repository.last_change(TRAIN)
+        identity = self.repository.trailer(commit, EXPERIMENT_TRAILER) if commit else ""
+        parent = self.repository.parent_of(commit) if identity else None
+        if parent is None:
+            return None
+        book = ledger.read(self.workspace.ledger)
+        entry = book.find(identity)
+        if entry is not None and entry.kept:
+            return None
+        flight = InFlight(
+            id=identity,
+            run=entry.folder_number if entry else book.next_run,
+            phase=Phase.RECORDED if entry else Phase.RUNNING,
+            parent=parent,
+            commit=commit,
+            description=self.repository.message(commit).split("\n", 1)[0].removeprefix("experiment: "),
+            source=entry.source if entry else "journal lost",
+            entry=msgspec.to_builtins(entry) if entry else {},
+        )
+        journal.save(self.workspace, flight)
+        return flight
+
+    async def finish(self, flight: InFlight) -> None:
         """Take the experiment from wherever it stands to the ledger and a settled branch."""
-        self.log.emit(
+        await self._say(
             events.Proposed(
                 run=flight.run,
                 id=flight.id,
@@ -78,49 +111,83 @@ class Cycle:
         run = Run(self._folder(flight), flight.id)
         try:
             while flight.phase is not Phase.RECORDED:
-                self.log.emit(events.PhaseChanged(phase=flight.phase, run=flight.run))
+                await self._say(events.PhaseChanged(phase=flight.phase, run=flight.run))
                 match flight.phase:
                     case Phase.PROPOSED:
-                        flight = await asyncio.to_thread(self._commit, flight)
+                        committed = await asyncio.to_thread(self._commit, flight)
+                        if committed is None:
+                            return
+                        flight = committed
                     case Phase.COMMITTED:
-                        flight = self._advance(flight, Phase.RUNNING)
+                        flight = await asyncio.to_thread(self._make_ready, flight)
                     case Phase.RUNNING:
-                        await self._run(flight, run)
-                        flight = self._advance(flight, Phase.MEASURED)
+                        flight = await self._run(flight, run)
                     case Phase.MEASURED:
                         flight = await self._judge(flight, run)
                     case Phase.JUDGED:
                         flight = await asyncio.to_thread(self._record, flight)
-            self.log.emit(events.PhaseChanged(phase=flight.phase, run=flight.run))
-            return await asyncio.to_thread(self._settle, flight)
+            await self._say(events.PhaseChanged(phase=flight.phase, run=flight.run))
+            await asyncio.to_thread(self._settle, flight)
         finally:
             self.control.current_run = None
+
+    async def _say(self, event: Event) -> None:
+        await asyncio.to_thread(self.log.emit, event)
 
     def _advance(self, flight: InFlight, phase: Phase) -> InFlight:
         flight = msgspec.structs.replace(flight, phase=phase)
         journal.save(self.workspace, flight)
         return flight
 
-    def _commit(self, flight: InFlight) -> InFlight:
-        commit = flight.parent
-        if not flight.measures_head:
-            self.require_branch()
-            commit = self.repository.find_trailer(flight.parent, EXPERIMENT_TRAILER, flight.id) or ""
-            candidate = self._folder(flight).train.read_bytes()
-            self.rescue_edit(candidate, self._train_at(flight.parent).encode())
-            if commit:
-                self.repository.settle(TRAIN)
-            else:
-                message = f"experiment: {flight.description}\n\n{EXPERIMENT_TRAILER}: {flight.id}"
-                commit = self.repository.commit({TRAIN: candidate}, message, parent=self._head())
+    def _commit(self, flight: InFlight) -> InFlight | None:
+        """Make the candidate a commit; None where it was abandoned, for a person's commit came first."""
+        self.require_branch()
+        candidate = self._candidate_source(flight)
+        original = self._train_at(flight.parent).encode()
+        commit = "" if flight.measures_head else self._find(flight.parent, EXPERIMENT_TRAILER, flight.id)
+        while not commit:
+            head = self.head()
+            if candidate is None or self.repository.read(head, TRAIN) != original:
+                self._abandon(flight)
+                return None
+            self.rescue_edit(candidate, original)
+            if flight.measures_head:
+                commit = head
+                break
+            message = f"experiment: {flight.description}\n\n{EXPERIMENT_TRAILER}: {flight.id}"
+            with suppress(BranchMovedError):
+                commit = self.repository.commit({TRAIN: candidate}, message, parent=head, branch=self.branch)
         return self._advance(msgspec.structs.replace(flight, commit=commit), Phase.COMMITTED)
 
-    async def _run(self, flight: InFlight, run: Run) -> None:
-        adopted = run.begun
-        if not adopted:
-            link_run_log(self.workspace, run.folder)
-            run.start([str(self.workspace.benchmark)], self.workspace, self.settings.run)
+    def _abandon(self, flight: InFlight) -> None:
+        """Nothing was committed yet: the next proposal starts from what the branch holds now."""
         self.log.emit(
+            events.Warned(message=f"{flight.description!r} is put off: train.py was committed by somebody meanwhile")
+        )
+        journal.clear(self.workspace)
+        self.log.emit(events.PhaseChanged(phase="idle"))
+
+    def _make_ready(self, flight: InFlight) -> InFlight:
+        """Have the work tree hold what is to be measured; a person's commit since then puts the experiment aside."""
+        self.require_branch()
+        if flight.idea:
+            self.control.idea_taken(flight.idea, run=flight.run)
+        candidate = self._candidate_source(flight)
+        if candidate is None or self.repository.read(self.head(), TRAIN) != candidate:
+            reason = "train.py was committed by somebody before the run began"
+            return self._advance(msgspec.structs.replace(flight, superseded=reason), Phase.MEASURED)
+        self.rescue_edit(candidate, self._train_at(flight.parent).encode())
+        self.repository.settle(TRAIN)
+        return self._advance(flight, Phase.RUNNING)
+
+    async def _run(self, flight: InFlight, run: Run) -> InFlight:
+        adopted = await asyncio.to_thread(lambda: run.begun)
+        if not adopted:
+            ready = await asyncio.to_thread(self._make_ready, flight)
+            if ready.superseded:
+                return ready
+            await asyncio.to_thread(self._start, run)
+        await self._say(
             events.RunStarted(
                 run=flight.run,
                 started=round(run.started, 3),
@@ -129,23 +196,43 @@ class Cycle:
             )
         )
         ended = await run.wait(lambda: self.control.must_end_run)
-        self.log.emit(
+        await self._say(
             events.RunEnded(run=flight.run, ending=ended.ending, code=ended.code, seconds=round(ended.seconds, 1))
         )
+        return await asyncio.to_thread(self._advance, flight, Phase.MEASURED)
+
+    def _start(self, run: Run) -> None:
+        end_processes_of(run.identity)  # there are some where the run's folder was removed under an engine that died
+        link_run_log(self.workspace, run.folder)
+        run.start([str(self.workspace.benchmark)], self.workspace, self.settings.run)
 
     async def _judge(self, flight: InFlight, run: Run) -> InFlight:
         await asyncio.to_thread(self.require_branch)
+        history = await asyncio.to_thread(self.history)
+        if flight.superseded:
+            return await asyncio.to_thread(self._put_aside, flight, history)
         ended = await run.wait()
         for problem in run.scanner.problems:
-            self.log.emit(events.Warned(message=f"run {flight.run}: {problem}"))
-        history = await asyncio.to_thread(History.of, self.workspace)
+            await self._say(events.Warned(message=f"run {flight.run}: {problem}"))
         log_tail = await asyncio.to_thread(tail, run.folder.log)
         candidate = await self._candidate(flight, history, run, ended, log_tail)
         verdict = judge(candidate, _incumbent(history), self.settings.policy, history.segment.config.best_direction)
-        self.log.emit(
+        await self._say(
             events.Judged(run=flight.run, status=verdict.status, reason=verdict.reason, metric=candidate.metric)
         )
-        entry = self._entry(flight, history, candidate, verdict, ended, run, log_tail)
+        entry = await asyncio.to_thread(
+            self._entry, flight, history, candidate, verdict, ended, run.scanner.metrics, log_tail
+        )
+        return await asyncio.to_thread(self._judged, flight, entry)
+
+    def _put_aside(self, flight: InFlight, history: History) -> InFlight:
+        verdict = Verdict(Status.DISCARD, flight.superseded)
+        self.log.emit(events.Judged(run=flight.run, status=verdict.status, reason=verdict.reason, metric=None))
+        ended = Exit(ending=Ending.SKIPPED, started=time.time(), seconds=0.0)
+        candidate = Candidate(metric=None, skipped=True)
+        return self._judged(flight, self._entry(flight, history, candidate, verdict, ended, {}, ""))
+
+    def _judged(self, flight: InFlight, entry: Experiment) -> InFlight:
         return self._advance(msgspec.structs.replace(flight, entry=msgspec.to_builtins(entry)), Phase.JUDGED)
 
     async def _candidate(self, flight: InFlight, history: History, run: Run, ended: Exit, log_tail: str) -> Candidate:
@@ -158,30 +245,32 @@ class Cycle:
             if wrong := evidence.disagreement(run.folder, flight.id, metric, baseline=baseline):
                 violations.append(wrong)
         sound = not failure and not violations and metric is not None and ended.ending is Ending.EXITED
-        before, after = self._train_at(flight.parent), run.folder.train.read_bytes().decode("utf-8")
+        failed_checks, checks_skipped = await self._check(flight) if sound else ("", False)
+        before, after = self._train_at(flight.parent), self._train_of(flight)
         return Candidate(
             metric=metric,
             memory_mb=run.scanner.metrics.get("peak_memory_mb"),
             failure=failure,
             violations=tuple(violations),
-            failed_checks=await self._check(flight) if sound else "",
+            failed_checks=failed_checks,
             growth=patch.size_of(after) - patch.size_of(before),
             only_seeds_differ=knobs.only_seeds_differ(before, after),
-            skipped=ended.ending is Ending.SKIPPED,
+            skipped=ended.ending is Ending.SKIPPED or checks_skipped,
             is_given=flight.measures_head,
         )
 
-    async def _check(self, flight: InFlight) -> str:
-        """Run autoresearch.checks.sh, where there is one; returns what it said if it failed."""
+    async def _check(self, flight: InFlight) -> tuple[str, bool]:
+        """Run autoresearch.checks.sh, where there is one: what it said if it failed, and whether it was skipped."""
         if not self.workspace.checks.exists():
-            return ""
+            return "", False
         checks = Run(self._folder(flight).checks, flight.id)
         if not checks.begun:
             checks.start([str(self.workspace.checks)], self.workspace, self.settings.run)
         ended = await checks.wait(lambda: self.control.must_end_run)
         if ended.ending is Ending.EXITED and ended.code == 0:
-            return ""
-        return tail(checks.folder.log, lines=3) or f"{ended.ending}, exit code {ended.code}"
+            return "", False
+        said = tail(checks.folder.log, lines=3) or f"{ended.ending}, exit code {ended.code}"
+        return said, ended.ending is Ending.SKIPPED
 
     def _entry(
         self,
@@ -190,18 +279,16 @@ class Cycle:
         candidate: Candidate,
         verdict: Verdict,
         ended: Exit,
-        run: Run,
+        metrics: Mapping[str, float],
         log_tail: str,
     ) -> Experiment:
-        metrics = {
-            name: value for name, value in run.scanner.metrics.items() if name != history.segment.config.metric_name
-        }
+        others = {name: value for name, value in metrics.items() if name != history.segment.config.metric_name}
         entry = Experiment(
             run=flight.run,
             folder=flight.run,
             commit=flight.commit,
             metric=None if candidate.skipped else candidate.metric,
-            metrics=metrics,
+            metrics=others,
             status=verdict.status,
             description=flight.description,
             timestamp=int(time.time()),
@@ -209,13 +296,12 @@ class Cycle:
             id=flight.id,
             source=flight.source,
             seconds=round(ended.seconds, 1),
-            result="skipped" if candidate.skipped else None,
+            result="skipped" if candidate.skipped else "lost" if ended.ending is Ending.LOST else None,
         )
         asi = dict(flight.asi) | {"result": verdict.reason}
         if verdict.status == "crash":
             asi["log_tail"] = log_tail
-        train = run.folder.train.read_bytes().decode("utf-8")
-        if hint := self.proposer.reflect(Result(entry, train)):
+        if hint := self.proposer.reflect(Result(entry, self._train_of(flight))):
             asi["next_action_hint"] = hint
         with_this = replace(history.segment, experiments=(*history.segment.experiments, entry))
         sureness = statistics.confidence(with_this, history.segment.config.best_direction)
@@ -223,40 +309,42 @@ class Cycle:
 
     def _record(self, flight: InFlight) -> InFlight:
         entry = msgspec.convert(flight.entry, Experiment)
+        self.history()
         recorded = LedgerFile(self.workspace).append(entry)
         self.log.emit(events.Recorded(run=recorded.run, status=recorded.status))
         return self._advance(msgspec.structs.replace(flight, entry=msgspec.to_builtins(recorded)), Phase.RECORDED)
 
-    def _settle(self, flight: InFlight) -> Experiment:
+    def _settle(self, flight: InFlight) -> None:
         entry = msgspec.convert(flight.entry, Experiment)
         if not entry.kept and not flight.measures_head:
             self._revert(flight)
-        self.proposer.tell(Result(entry, self._folder(flight).train.read_bytes().decode("utf-8")))
+        self.proposer.tell(Result(entry, self._train_of(flight)))
         journal.clear(self.workspace)
         self.log.emit(events.PhaseChanged(phase="idle"))
-        return entry
 
     def _revert(self, flight: InFlight) -> None:
         self.require_branch()
         original = self._train_at(flight.parent).encode()
-        candidate = self._folder(flight).train.read_bytes()
-        self.rescue_edit(candidate, original)
-        if self.repository.find_trailer(flight.commit, REVERT_TRAILER, flight.id):
-            self.repository.settle(TRAIN)
-            return
-        head = self._head()
-        if self.repository.read(head, TRAIN) != candidate:
-            self.log.emit(
-                events.Warned(
-                    message=f"run {flight.run} is not reverted: train.py was committed anew by somebody meanwhile"
-                )
-            )
-            return
+        candidate = self._train_at(flight.commit).encode()
         message = (
             f'Revert "experiment: {flight.description}"\n\nThis reverts commit {flight.commit}.\n\n'
             f"{REVERT_TRAILER}: {flight.id}"
         )
-        self.repository.commit({TRAIN: original}, message, parent=head)
+        while not self._find(flight.commit, REVERT_TRAILER, flight.id):
+            head = self.head()
+            if self.repository.read(head, TRAIN) != candidate:
+                warning = f"run {flight.run} is not reverted: train.py was committed anew by somebody meanwhile"
+                self.log.emit(events.Warned(message=warning))
+                return
+            self.rescue_edit(candidate, original)
+            with suppress(BranchMovedError):
+                self.repository.commit({TRAIN: original}, message, parent=head, branch=self.branch)
+                return
+        self.rescue_edit(candidate, original)
+        self.repository.settle(TRAIN)
+
+    def _find(self, since: str, trailer: str, value: str) -> str:
+        return self.repository.find_trailer(since, trailer, value) or ""
 
     def rescue_edit(self, *expected: bytes) -> None:
         """Save what a person made of train.py, staged or not, before the engine writes over it.
@@ -283,29 +371,53 @@ class Cycle:
             raise WorkFailed(f"commit {commit[:12]} has no {TRAIN}.")
         return content.decode()
 
-    def _head(self) -> str:
+    def _train_of(self, flight: InFlight) -> str:
+        return (self._candidate_source(flight) or b"").decode("utf-8", "replace")
+
+    def _candidate_source(self, flight: InFlight) -> bytes | None:
+        """The candidate's train.py: from its folder or, where a person removed that, from its commit."""
+        with suppress(FileNotFoundError):
+            return self._folder(flight).train.read_bytes()
+        source = self.repository.read(flight.commit, TRAIN) if flight.commit else None
+        if source is not None:
+            self._fill_folder(flight, source.decode("utf-8", "replace"))
+        return source
+
+    def head(self) -> str:
+        """The commit that the branch is at."""
         head = self.repository.head()
         if head is None:
             raise WorkFailed(f"the branch {self.branch} has no commits any more.")
         return head
 
     def require_branch(self) -> None:
-        """Raises WorkFailed while the person has another branch checked out: its files are not the session's."""
-        found = self.repository.branch()
+        """Raises WorkFailed while the person has something else checked out: its files are not the session's."""
+        try:
+            found = self.repository.branch()
+        except UnusableWorkspace as error:
+            raise WorkFailed(str(error)) from error
         if found != self.branch:
             raise WorkFailed(f"the branch {found} is checked out: go back with `git switch {self.branch}`.")
+        if doing := self.repository.under_way():
+            raise WorkFailed(f"a {doing} is under way in {self.workspace.root}: finish it, or `git {doing} --abort`.")
 
     def _folder(self, flight: InFlight) -> RunFolder:
         return self.workspace.run_folder(flight.run)
 
-    def _fresh_folder(self, run: int) -> RunFolder:
+    def _fresh_folder(self, run: int) -> None:
         """An empty folder for a run; one that is there already is set aside, never written over."""
         folder = self.workspace.run_folder(run)
         if folder.path.exists():
+            if identity := Run(folder, "").identity_on_disk:
+                end_processes_of(identity)
             self.workspace.rescued.mkdir(parents=True, exist_ok=True)
             folder.path.rename(self.workspace.rescued / f"run-{folder.path.name}-{time.time_ns()}")
         folder.path.mkdir(parents=True)
-        return folder
+
+    def _fill_folder(self, flight: InFlight, train: str) -> None:
+        folder = self._folder(flight)
+        write_atomically(folder.train, train.encode())
+        write_atomically(folder.diff, patch.unified(self._train_at(flight.parent), train, TRAIN).encode())
 
 
 def link_run_log(workspace: Workspace, folder: RunFolder) -> None:

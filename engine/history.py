@@ -34,17 +34,17 @@ class History:
 
     @property
     def failed_baselines(self) -> int:
-        """How often the baseline was tried without getting one."""
-        return len(self.segment.experiments) if self.segment.baseline is None else 0
+        """How often the baseline was tried without getting one; skipped ones don't count."""
+        return 0 if self.segment.baseline else sum(not each.skipped for each in self.segment.experiments)
 
     @property
     def without_keep(self) -> int:
-        """Experiments in a row, up to now, that were not kept; skipped ones don't count."""
+        """Experiments in a row, up to now, that were not kept; those that say nothing don't count."""
         count = 0
         for experiment in reversed(self.segment.experiments):
             if experiment.kept:
                 break
-            count += not experiment.skipped
+            count += not experiment.inconclusive
         return count
 
     def train_of(self, experiment: Experiment) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from engine.files import sync_directory, write_atomically
+from engine.jsonlines import UNREADABLE
 from engine.workspace import Workspace
 
 
@@ -46,15 +47,22 @@ class InFlight(msgspec.Struct, frozen=True, kw_only=True):
     asi: dict[str, Any] = {}
     measures_head: bool = False
     """It changes nothing: it measures train.py as it is on the branch, and is the incumbent if it runs."""
+    idea: str = ""
+    """The person's idea that it is: it waits in the queue until the experiment is a commit."""
+    superseded: str = ""
+    """Why it was put aside before it ran: it is recorded as skipped."""
     entry: dict[str, Any] = {}
     """The ledger line to be, from JUDGED on."""
 
 
 def load(workspace: Workspace) -> InFlight | None:
-    """The experiment that was under way when the last engine ended, if one was."""
+    """The experiment that was under way when the last engine ended, if one was.
+
+    None too for a journal that cannot be read (a bad disk, somebody's editor): what it was about is found in git.
+    """
     try:
         return msgspec.json.decode(workspace.journal.read_bytes(), type=InFlight)
-    except FileNotFoundError:
+    except (FileNotFoundError, *UNREADABLE):
         return None
 
 

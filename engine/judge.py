@@ -74,8 +74,10 @@ def judge(
         return Verdict(Status.CHECKS_FAILED, "; ".join(candidate.violations))
     if candidate.failed_checks:
         return Verdict(Status.CHECKS_FAILED, f"autoresearch.checks.sh failed: {candidate.failed_checks}")
-    if candidate.is_given or incumbent is None:
+    if candidate.is_given:
         return Verdict(Status.KEEP, f"the starting point: {candidate.metric:.6f}")
+    if incumbent is None:
+        return Verdict(Status.DISCARD, "there is no starting point to compare it with")
     if candidate.only_seeds_differ:
         return Verdict(Status.DISCARD, f"only the seed differs ({candidate.metric:.6f}): a luckier one is no finding")
     gain = incumbent.metric - candidate.metric if direction == "lower" else candidate.metric - incumbent.metric

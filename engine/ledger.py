@@ -7,6 +7,7 @@ under the ledger's lock, and records an id once however often it is asked to.
 import math
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     """Wall-clock seconds that the run took, start-up included."""
     result: str | None = None
-    """"skipped" where a person ended the run."""
+    """"skipped" where a person ended the run, "lost" where it was killed from outside: no verdict on its train.py."""
     folder: int | None = None
     """The number of the run's folder, where it is not ``run`` (another writer took the number meanwhile)."""
 
@@ -79,6 +80,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def skipped(self) -> bool:
         return self.result == "skipped"
+
+    @property
+    def inconclusive(self) -> bool:
+        """It says nothing about its train.py: skipped, or killed from outside."""
+        return self.result in ("skipped", "lost")
 
     @property
     def folder_number(self) -> int:
@@ -203,6 +209,10 @@ class LedgerFile:
     def __init__(self, workspace: Workspace) -> None:
         self.path = workspace.ledger
         self._file = JsonLinesFile(self.path, workspace.lock_of(self.path), workspace.torn)
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the lock of the ledger's writers."""
+        return self._file.writing()
 
     def open_segment(self, config: Config) -> None:
         """Append a config line: what follows is not comparable with what came before."""

@@ -8,17 +8,19 @@ import ast
 import asyncio
 import hashlib
 import os
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from engine import document, events, journal, ledger
+from engine import document, events, journal, ledger, safekeeping
 from engine.control import Control
 from engine.cycle import Cycle
 from engine.errors import AutoresearchError, WorkFailed
 from engine.events import Event, EventFollower, EventLog
 from engine.guards import Guards
 from engine.history import History
+from engine.journal import InFlight
 from engine.ledger import Config, LedgerFile
 from engine.proposers import Context, NothingToProposeError, Proposal, Proposer, ideas
 from engine.proposers.search import Search
@@ -50,11 +52,12 @@ class Loop:
     _log: EventLog = field(init=False)
     _cycle: Cycle = field(init=False)
     _proposer: Proposer = field(init=False)
+    _digests: dict[str, str] = field(init=False, default_factory=dict)
 
     async def run(self) -> str:
         """Run until the session is full or a person stops it; returns why it stopped, in words."""
-        self._open()
         try:
+            self._open()
             async with self._listening():
                 reason = await self._until_done()
         except AutoresearchError as error:
@@ -63,6 +66,9 @@ class Loop:
         except asyncio.CancelledError:
             self._close("interrupted")
             raise
+        except Exception as error:
+            self._close(_sentence(error), failed=True)
+            raise WorkFailed(_sentence(error)) from error
         self._close(reason)
         return reason
 
@@ -73,8 +79,8 @@ class Loop:
 
     def _open(self) -> None:
         branch = self.repository.branch()
-        self._log = EventLog(self.workspace, self.listener)
         self._control = Control(self.workspace, self._log, EventFollower(self.workspace.events))
+        said = safekeeping.check_ledger(self.workspace, starting=True)
         book = ledger.read(self.workspace.ledger)
         if book.current is None or book.current.config.branch not in (None, branch):
             LedgerFile(self.workspace).open_segment(Config(name=self.settings.name, branch=branch))
@@ -102,10 +108,16 @@ class Loop:
                 experiments=self.experiments,
             )
         )
+        if said:
+            self._log.emit(events.Warned(message=said))
+        self._control.try_again()
         for bad in book.bad_lines:
             self._log.emit(events.Warned(message=f"autoresearch.jsonl line {bad.number} is passed over: {bad.problem}"))
         for result in History.of(self.workspace).results():
             self._proposer.tell(result)
+
+    def __post_init__(self) -> None:
+        self._log = EventLog(self.workspace, self.listener)
 
     def _close(self, reason: str, *, failed: bool = False) -> None:
         with suppress(OSError):  # a full disk must not hide why the engine stopped
@@ -118,7 +130,7 @@ class Loop:
                 try:
                     await asyncio.to_thread(self._control.poll)
                 except OSError as error:
-                    if not self._control.paused:
+                    if not self._control.in_trouble:
                         await self._trouble(f"a command could not be taken: {_sentence(error)}")
                 await asyncio.sleep(LISTEN_SECONDS)
 
@@ -136,75 +148,107 @@ class Loop:
             try:
                 if (reason := await self._turn()) is not None:
                     return reason
-            except (OSError, WorkFailed) as error:
+            except Exception as error:
+                if not isinstance(error, OSError | AutoresearchError):
+                    traceback.print_exc()  # into engine.log: nobody foresaw it
                 if not self.waits_on_trouble or self._control.stopping:
                     raise WorkFailed(_sentence(error)) from error
                 await self._trouble(_sentence(error))
 
     async def _trouble(self, sentence: str) -> None:
-        """Pause with a sentence; where even that cannot be written (a full disk), try again later."""
+        """Pause with a sentence, the experiment under way too; where even that cannot be written, try again later."""
         try:
-            self._control.pause(sentence)
+            await asyncio.to_thread(self._control.pause, sentence)
         except OSError:
-            self._control.paused = True
+            self._control.in_trouble = True
 
     async def _turn(self) -> str | None:
         """One experiment, or one look at whether there is to be another; returns why the loop is over."""
+        if self._control.in_trouble and not self._control.stopping:
+            await asyncio.sleep(LISTEN_SECONDS)
+            return None
         flight = await asyncio.to_thread(journal.load, self.workspace)
         if flight is None:
-            if self._control.stopping:
-                return "stopped by a person"
-            history = await asyncio.to_thread(History.of, self.workspace)
-            if history.has(self.experiments):
-                await asyncio.to_thread(self._cycle.require_branch)
-                await asyncio.to_thread(self._learn, history)
-                return f"{self.experiments} experiments are done"
+            history = await asyncio.to_thread(self._cycle.history)
+            if (reason := self._reason_to_end(history)) is not None:
+                await asyncio.to_thread(self._learn, history, is_last=True)
+                return reason
             if self._control.paused:
                 await asyncio.sleep(LISTEN_SECONDS)
                 return None
-            await asyncio.to_thread(self._cycle.require_branch)
-            await asyncio.to_thread(self._cycle.rescue_edit)
-            await asyncio.to_thread(self.repository.settle, TRAIN)
-            await asyncio.to_thread(self._learn, history)
-            self._log.emit(events.PhaseChanged(phase="proposing"))
-            proposal, measures_head = await asyncio.to_thread(self._propose, history)
-            flight = await asyncio.to_thread(lambda: self._cycle.begin(proposal, measures_head=measures_head))
+            flight = await asyncio.to_thread(self._next_flight, history)
         await self._cycle.finish(flight)
         await asyncio.to_thread(self._mind_thrashing)
         return None
 
-    def _propose(self, history: History) -> tuple[Proposal, bool]:
+    def _reason_to_end(self, history: History) -> str | None:
+        if self._control.stopping:
+            return "stopped by a person"
+        return f"{self.experiments} experiments are done" if history.has(self.experiments) else None
+
+    def _next_flight(self, history: History) -> InFlight:
+        self._cycle.require_branch()
+        if (left := self._left_behind(history)) is not None:
+            return left
+        self._cycle.rescue_edit()
+        self.repository.settle(TRAIN)
+        self._learn(history)
+        self._log.emit(events.PhaseChanged(phase="proposing"))
+        parent = self._cycle.head()
+        proposal, measures_head = self._propose(history, parent)
+        return self._cycle.begin(proposal, parent, measures_head=measures_head)
+
+    def _left_behind(self, history: History) -> InFlight | None:
+        best = history.incumbent
+        if best is None or history.train_of(best) == self._train_at("HEAD"):
+            return None
+        return self._cycle.left_behind()
+
+    def _train_at(self, commit: str) -> str:
+        return (self.repository.read(commit, TRAIN) or b"").decode()
+
+    def _propose(self, history: History, parent: str) -> tuple[Proposal, bool]:
         """What to try next, and whether it is what the branch holds already."""
-        committed = self.repository.read("HEAD", TRAIN) or b""
-        head = committed.decode()
+        head = self._train_at(parent)
         best = history.incumbent
         if best is None:
             if history.failed_baselines >= FAILED_BASELINES:
-                last = history.segment.experiments[-1]
-                raise WorkFailed(
-                    f"the baseline failed {history.failed_baselines} times, the last time with: "
-                    f"{last.asi.get('result', last.status)}. See {self.workspace.run_folder(last.folder_number).log}."
-                )
+                raise WorkFailed(f"the baseline failed {history.failed_baselines} times, {self._last_words(history)}")
             return Proposal(train=head, description="baseline", source="baseline"), True
         known = history.train_of(best)
         if known is not None and known != head:
-            subject = self.repository.message("HEAD").split("\n", 1)[0]
+            commit = self.repository.last_change(TRAIN)
+            subject = self.repository.message(commit).split("\n", 1)[0]
+            if self._failures_of(head, history) >= FAILED_BASELINES:
+                raise WorkFailed(
+                    f"train.py as of commit {commit[:10]} ({subject}) failed {FAILED_BASELINES} times, "
+                    f"{self._last_words(history)} Mend it with another commit, or `git revert {commit[:10]}`."
+                )
             return Proposal(train=head, description=f"a person's commit: {subject}", source="person"), True
         return self._next_candidate(history, head), False
 
+    def _last_words(self, history: History) -> str:
+        last = history.segment.experiments[-1]
+        log = self.workspace.run_folder(last.folder_number).log
+        return f"the last time with: {last.asi.get('result', last.status)}. See {log}."
+
+    def _failures_of(self, train: str, history: History) -> int:
+        """How often a train.py that the branch holds was measured in vain."""
+        failed = (each for each in history.segment.experiments if not each.kept and not each.skipped)
+        return sum(each.source == "person" and history.train_of(each) == train for each in failed)
+
     def _next_candidate(self, history: History, incumbent: str) -> Proposal:
-        tried = {_digest(result.train) for result in history.results()}
-        while idea := self._control.take_idea():
+        tried = self._tried(history)
+        while idea := self._control.next_idea():
             try:
                 proposal = _usable(ideas.propose(idea.text, incumbent, self.workspace.root), incumbent, tried)
             except NothingToProposeError as error:
-                self._control.idea_taken(idea, problem=str(error))
+                self._control.idea_taken(idea.id, problem=str(error))
                 continue
-            self._control.idea_taken(idea, run=history.next_run)
-            return proposal
+            return replace(proposal, idea=idea.id)
         context = Context(
             incumbent=incumbent,
-            prepare=self.workspace.prepare.read_text("utf-8") if self.workspace.prepare.exists() else "",
+            prepare=self.workspace.prepare.read_text("utf-8", "replace") if self.workspace.prepare.exists() else "",
             turn=len(history.segment.experiments),
             thrashing=history.without_keep >= self.settings.policy.thrash_after,
         )
@@ -216,23 +260,36 @@ class Loop:
                 problem = str(error)
         raise WorkFailed(f"{self._proposer.name} has no next experiment: {problem}")
 
+    def _tried(self, history: History) -> set[str]:
+        """Every train.py of the segment that has a verdict; a run's never changes, so each is read once."""
+        for each in history.segment.experiments:
+            if each.id not in self._digests and not each.inconclusive and (train := history.train_of(each)) is not None:
+                self._digests[each.id] = _digest(train)
+        return {self._digests[each.id] for each in history.segment.experiments if each.id in self._digests}
+
     def _mind_thrashing(self) -> None:
-        count = History.of(self.workspace).without_keep
-        if count and count % self.settings.policy.thrash_after == 0:
+        history = History.of(self.workspace)
+        count = history.without_keep
+        if (
+            count
+            and not history.segment.experiments[-1].inconclusive
+            and count % self.settings.policy.thrash_after == 0
+        ):
             self._log.emit(events.Thrashing(count=count))
 
-    def _learn(self, history: History) -> None:
-        """Write down in autoresearch.md what was learned, every few experiments."""
+    def _learn(self, history: History, *, is_last: bool = False) -> None:
+        """Write down in autoresearch.md what was learned: every few experiments, and at the end."""
         experiments = history.segment.experiments
-        if history.segment.baseline is None or (
-            (len(experiments) - 1) % LEARN_EVERY and not history.has(self.experiments)
-        ):
+        if history.segment.baseline is None or ((len(experiments) - 1) % LEARN_EVERY and not is_last):
             return
-        if not document.update(self.workspace, self.repository, history):
+        try:
+            self._cycle.require_branch()
+        except WorkFailed:
             return
-        self._log.emit(
-            events.Warned(message="autoresearch.md has uncommitted edits, or is not UTF-8: it is left alone")
-        )
+        if document.update(self.workspace, self.repository, history):
+            self._log.emit(
+                events.Warned(message="autoresearch.md has uncommitted edits, or is not UTF-8: it is left alone")
+            )
 
 
 def _usable(proposal: Proposal, incumbent: str, tried: set[str]) -> Proposal:
@@ -256,4 +313,6 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}"
-    return str(error)
+    if isinstance(error, AutoresearchError):
+        return str(error)
+    return f"unexpected, please report it: {type(error).__name__}: {error}"

@@ -7,7 +7,9 @@ that the engine itself wrote are brought up to date.
 """
 
 import os
+import re
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,8 +29,25 @@ FALLBACK_IDENTITY = ("autoresearch", "autoresearch@localhost")
 
 NO_COMMIT = ""
 """To update-ref: the branch must not exist yet."""
-GIT = ("git", "-c", "core.hooksPath=/dev/null")
+GIT = (
+    *("git", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false", "-c", "trailer.separators=:"),
+    *("-c", "gc.auto=0", "-c", "core.fsmonitor=false"),
+)
+LOCKED_FOR_SECONDS = 5.0
+"""How long another git command, a person's, may hold a lock before we say that it is left behind."""
+UNDER_WAY = {
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+}
+"""Files in .git that say what a person is in the middle of."""
 REGULAR, EXECUTABLE = "100644", "100755"
+
+
+class BranchMovedError(WorkFailed):
+    """The branch got a commit of somebody else's in between: look again and do it anew."""
 
 
 class Repository:
@@ -49,6 +68,7 @@ class Repository:
         self._git.update_environment(GIT_OPTIONAL_LOCKS="0", LC_ALL="C", GIT_TERMINAL_PROMPT="0")
         try:
             top = self._run("rev-parse", "--show-toplevel")
+            self._git_directory = Path(self._run("rev-parse", "--absolute-git-dir"))
         except (WorkFailed, GitCommandNotFound, OSError):
             raise UnusableWorkspace(f"{root} is not a git repository: `git init {root}` makes it one.") from None
         if Path(top).resolve() != root:
@@ -65,6 +85,10 @@ class Repository:
             raise UnusableWorkspace(
                 f"HEAD is detached in {self.root}: check out the session's branch (`git switch autoresearch/…`)."
             ) from None
+
+    def under_way(self) -> str:
+        """What a person is in the middle of (a merge, a rebase, …); empty for nothing."""
+        return next((word for name, word in UNDER_WAY.items() if (self._git_directory / name).exists()), "")
 
     def has_branch(self, name: str) -> bool:
         return self._succeeds("show-ref", "--verify", "--quiet", f"refs/heads/{name}")
@@ -84,6 +108,22 @@ class Repository:
 
     def message(self, revision: str) -> str:
         return self._run("log", "-1", "--encoding=UTF-8", "--format=%B", revision)
+
+    def last_change(self, path: str) -> str:
+        """The commit on the branch that last changed a file; empty where none did."""
+        return self._run("log", "-1", "--format=%H", "HEAD", "--", path)
+
+    def parent_of(self, commit: str) -> str | None:
+        """A commit's first parent."""
+        return (
+            self._run("rev-parse", f"{commit}^")
+            if self._succeeds("rev-parse", "-q", "--verify", f"{commit}^")
+            else None
+        )
+
+    def trailer(self, commit: str, name: str) -> str:
+        """The value of a trailer in a commit's message; empty where it has none."""
+        return self._run("log", "-1", f"--format=%(trailers:key={name},valueonly,separator=%x1e)", commit).strip()
 
     def diff(self, before: str, after: str, path: str) -> bytes:
         """What changed in one file between two commits, as a patch."""
@@ -107,16 +147,24 @@ class Repository:
                 return sha
         return None
 
-    def commit(self, files: Mapping[str, bytes], message: str, *, parent: str | None) -> str:
-        """Put one commit on the branch that changes just these files, and return its sha.
+    def commit(self, files: Mapping[str, bytes], message: str, *, parent: str | None, branch: str | None = None) -> str:
+        """Put one commit on ``branch`` (the one checked out by default) that changes just these files; returns its sha.
 
-        The work tree and the person's index get the same content afterwards, in an order that a crash at
-        any point leaves to be finished by ``settle``. Raises WorkFailed if the branch is no longer at ``parent``.
+        The work tree and the person's index get the same content afterwards, in an order that a crash at any point
+        leaves to be finished by ``settle``; they stay as they are if a person has switched to another branch
+        meanwhile. Raises BranchMovedError if the branch is no longer at ``parent``.
         """
         sha = self._commit_object(files, message, parent)
         subject = message.split("\n", 1)[0]
-        self._run("update-ref", "-m", subject, f"refs/heads/{self.branch()}", sha, parent or NO_COMMIT)
-        self.settle(*files)
+        branch = branch or self.branch()
+        try:
+            self._run("update-ref", "-m", subject, f"refs/heads/{branch}", sha, parent or NO_COMMIT)
+        except WorkFailed as error:
+            if self._run("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}") != (parent or ""):
+                raise BranchMovedError(f"somebody committed on {branch} at the same moment.") from error
+            raise
+        if self.branch() == branch:
+            self.settle(*files)
         return sha
 
     def settle(self, *paths: str) -> None:
@@ -209,13 +257,24 @@ class Repository:
         return output
 
     def _run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-        try:
-            output: str = self._git.execute([*GIT, *arguments], env=dict(env) if env else None)
-        except GitCommandError as error:
-            said = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ") or f"exit code {error.status}"
-            raise WorkFailed(f"git {arguments[0]} failed in {self.root}: {said}") from error
-        return output
+        deadline = time.monotonic() + LOCKED_FOR_SECONDS
+        while True:
+            try:
+                output: str = self._git.execute([*GIT, *arguments], env=dict(env) if env else None)
+                return output
+            except GitCommandError as error:
+                said = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ")
+                lock = _LOCKED.search(said)
+                if lock is None:
+                    said = " ".join(said.split()) or f"exit code {error.status}"
+                    raise WorkFailed(f"git {arguments[0]} failed in {self.root}: {said}") from error
+                if time.monotonic() > deadline:
+                    raise WorkFailed(
+                        f"git's lock {lock[1]} stays: if no git command is running in {self.root}, remove it."
+                    ) from error
+            time.sleep(0.1)
 
 
+_LOCKED = re.compile(r"'([^']*\.lock)': File exists")
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 """Set where we were started from a git hook; they would point git at another repository."""

@@ -20,6 +20,7 @@ import msgspec
 import psutil
 
 from engine.files import write_atomically
+from engine.jsonlines import UNREADABLE
 from engine.metrics import MetricScanner
 from engine.settings import RunSettings
 from engine.supervisor import Alive, Ending, Exit, Order, alive_file
@@ -68,7 +69,7 @@ class Run:
         """``identity``: the experiment's id, which all processes of the run carry."""
         self.folder = folder
         self.scanner = MetricScanner()
-        self._identity = identity
+        self.identity = identity
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._scanned = 0
 
@@ -76,6 +77,14 @@ class Run:
     def begun(self) -> bool:
         """Whether a supervisor ever took it up."""
         return alive_file(self.folder).exists() or self.folder.exit.exists() or self._locked()
+
+    @property
+    def identity_on_disk(self) -> str:
+        """The id of the experiment that was ordered in this folder; empty where none was."""
+        try:
+            return msgspec.json.decode(self.folder.order.read_bytes(), type=Order).environment.get(RUN_ID, "")
+        except (FileNotFoundError, *UNREADABLE):
+            return ""
 
     @property
     def started(self) -> float:
@@ -88,7 +97,7 @@ class Run:
     def start(self, command: list[str], workspace: Workspace, settings: RunSettings) -> None:
         """Start the supervisor. The lock is held before it exists, so nobody can ever take the run for dead."""
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        env = environment(settings, self._identity)
+        env = environment(settings, self.identity)
         env |= {"AUTORESEARCH_LOG": str(self.folder.log), "AUTORESEARCH_RECORD": str(self.folder.record)}
         order = Order(
             command=command,
@@ -138,7 +147,7 @@ class Run:
             return None
         if self._supervisor is not None:
             self._supervisor.wait()
-        end_processes_of(self._identity)
+        end_processes_of(self.identity)
         self._scan()
         self.scanner.finish()
         try:

@@ -28,6 +28,8 @@ class Proposal:
     description: str
     source: str
     asi: Asi = field(default_factory=dict)
+    idea: str = ""
+    """The id of the person's idea that it is, if it is one."""
 
 
 @dataclass(frozen=True)

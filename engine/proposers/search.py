@@ -81,7 +81,7 @@ class Search:
         raise NothingToProposeError(f"{ATTEMPTS} candidates in a row had been tried before: the space is exhausted.")
 
     def tell(self, result: Result) -> None:
-        if result.experiment.skipped:
+        if result.experiment.inconclusive:
             return
         try:
             knobs = knob_edit.read(result.train)
@@ -99,7 +99,7 @@ class Search:
         except SyntaxError:
             return ""
         moved = ", ".join(name for name in knobs if knobs[name] != self._incumbent.get(name)) or "no knob"
-        if result.experiment.skipped:
+        if result.experiment.inconclusive:
             return f"nothing was learned about {moved}; it may be tried again"
         if result.experiment.kept:
             return f"{moved}: search on from here"

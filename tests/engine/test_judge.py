@@ -100,8 +100,8 @@ def test_what_the_branch_holds_is_kept_whatever_it_measures(incumbent: Incumbent
     assert status(Candidate(99.0, is_given=True), incumbent) is KEEP
 
 
-def test_the_first_run_that_measures_something_is_kept() -> None:
-    assert status(Candidate(99.0, growth=LARGER), None) is KEEP
+def test_a_change_without_a_starting_point_to_compare_it_with_is_never_one_itself() -> None:
+    assert status(Candidate(99.0, growth=LARGER), None) is DISCARD
 
 
 @pytest.mark.parametrize("bad", [Candidate(None), Candidate(math.nan), Candidate(1.0, failure="exit code 1")])

@@ -1,0 +1,67 @@
+"""A second copy of the ledger, out of which the engine puts back lines that vanish from it.
+
+The ledger is append-only. Lines vanish all the same: an editor saves what it read an hour ago, ``git clean -x``
+takes what git ignores, a train.py writes where it should not.
+"""
+
+import os
+import time
+
+from engine.files import sync_directory, write_atomically
+from engine.ledger import LedgerFile
+from engine.workspace import Workspace
+
+
+def check_ledger(workspace: Workspace, *, starting: bool = False) -> str:
+    """Take in what was added to the ledger, put back what was lost; returns a sentence if anything was.
+
+    ``starting``: no engine ran before this. A ledger that a person shortened meanwhile is taken as it is; what it
+    lost is saved beside the rescued edits. One that is gone altogether is put back.
+    """
+    copy = workspace.ledger_copy
+    with LedgerFile(workspace).writing():
+        found = workspace.ledger.read_bytes() if workspace.ledger.exists() else b""
+        kept = copy.read_bytes() if copy.exists() else b""
+        if found.startswith(kept):
+            _extend(workspace, found[len(kept) :])
+            return ""
+        known = set(found.splitlines())
+        missing = [line for line in _complete_lines(kept) if line not in known]
+        if not missing:
+            write_atomically(copy, found)
+            return ""
+        name = f"{workspace.ledger.name}.{time.time_ns()}"
+        saved = (workspace.rescued / name).relative_to(workspace.root)
+        if starting and found:
+            write_atomically(workspace.rescued / name, kept)
+            write_atomically(copy, found)
+            return f"autoresearch.jsonl has lost {_lines(missing)} since the last engine: it is as it was in {saved}."
+        if found:
+            write_atomically(workspace.rescued / name, found)
+        whole = dict.fromkeys([*_complete_lines(kept), *_complete_lines(found)])
+        mended = b"".join(line + b"\n" for line in whole)
+        write_atomically(workspace.ledger, mended)
+        write_atomically(copy, mended)
+        said = f"; what was found is in {saved}" if found else ""
+        return f"autoresearch.jsonl had lost {_lines(missing)}: put back from the engine's copy{said}."
+
+
+def _extend(workspace: Workspace, added: bytes) -> None:
+    if not added:
+        return
+    copy = workspace.ledger_copy
+    is_new = not copy.exists()
+    with copy.open("ab") as file:
+        file.write(added)
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        sync_directory(copy.parent)
+
+
+def _complete_lines(content: bytes) -> list[bytes]:
+    return content[: content.rfind(b"\n") + 1].splitlines()
+
+
+def _lines(missing: list[bytes]) -> str:
+    return "a line" if len(missing) == 1 else f"{len(missing)} lines"
