@@ -176,15 +176,21 @@ class Cycle:
         if candidate is None or self.repository.read(self.head(), TRAIN) != candidate:
             reason = "train.py was committed by somebody before the run began"
             return self._advance(msgspec.structs.replace(flight, superseded=reason), Phase.MEASURED)
+        if violations := self._violations_of(candidate.decode("utf-8", "replace")):
+            return self._advance(msgspec.structs.replace(flight, refused=violations), Phase.MEASURED)
         self.rescue_edit(candidate, self._train_at(flight.parent).encode())
         self.repository.settle(TRAIN)
         return self._advance(flight, Phase.RUNNING)
+
+    def _violations_of(self, train: str) -> tuple[str, ...]:
+        """Rules of the game that a candidate breaks before it has run."""
+        return ()
 
     async def _run(self, flight: InFlight, run: Run) -> InFlight:
         adopted = await asyncio.to_thread(lambda: run.begun)
         if not adopted:
             ready = await asyncio.to_thread(self._make_ready, flight)
-            if ready.superseded:
+            if ready.phase is not Phase.RUNNING:
                 return ready
             await asyncio.to_thread(self._start, run)
         await self._say(
@@ -209,8 +215,8 @@ class Cycle:
     async def _judge(self, flight: InFlight, run: Run) -> InFlight:
         await asyncio.to_thread(self.require_branch)
         history = await asyncio.to_thread(self.history)
-        if flight.superseded:
-            return await asyncio.to_thread(self._put_aside, flight, history)
+        if flight.superseded or flight.refused:
+            return await asyncio.to_thread(self._judge_unrun, flight, history)
         ended = await run.wait()
         for problem in run.scanner.problems:
             await self._say(events.Warned(message=f"run {flight.run}: {problem}"))
@@ -225,11 +231,13 @@ class Cycle:
         )
         return await asyncio.to_thread(self._judged, flight, entry)
 
-    def _put_aside(self, flight: InFlight, history: History) -> InFlight:
-        verdict = Verdict(Status.DISCARD, flight.superseded)
+    def _judge_unrun(self, flight: InFlight, history: History) -> InFlight:
+        """The verdict on an experiment that never ran: it was put aside, or breaks the rules as it is written."""
+        candidate = Candidate(metric=None, skipped=bool(flight.superseded), violations=flight.refused)
+        status = Status.DISCARD if flight.superseded else Status.CHECKS_FAILED
+        verdict = Verdict(status, flight.superseded or "; ".join(flight.refused))
         self.log.emit(events.Judged(run=flight.run, status=verdict.status, reason=verdict.reason, metric=None))
-        ended = Exit(ending=Ending.SKIPPED, started=time.time(), seconds=0.0)
-        candidate = Candidate(metric=None, skipped=True)
+        ended = Exit(ending=Ending.UNSTARTED, started=time.time(), seconds=0.0)
         return self._judged(flight, self._entry(flight, history, candidate, verdict, ended, {}, ""))
 
     def _judged(self, flight: InFlight, entry: Experiment) -> InFlight:

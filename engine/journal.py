@@ -51,6 +51,8 @@ class InFlight(msgspec.Struct, frozen=True, kw_only=True):
     """The person's idea that it is: it waits in the queue until the experiment is a commit."""
     superseded: str = ""
     """Why it was put aside before it ran: it is recorded as skipped."""
+    refused: tuple[str, ...] = ()
+    """Which rules it breaks as it is written: it does not run."""
     entry: dict[str, Any] = {}
     """The ledger line to be, from JUDGED on."""
 
