@@ -4,9 +4,11 @@ A person writes in it too. The engine writes between two markers only, and commi
 """
 
 import time
+from collections import Counter
 from string import Template
 
 from engine import knobs
+from engine.errors import UnusableWorkspace
 from engine.history import History
 from engine.ledger import Experiment
 from engine.repository import Repository
@@ -24,15 +26,16 @@ def compose(template: str, facts: dict[str, str]) -> str:
 
 
 def update(workspace: Workspace, repository: Repository, history: History) -> bool:
-    """Bring the engine's part up to date and commit it.
+    """Bring the engine's part up to date and commit it. Where it says already what there is to say, or the session's
+    branch is not checked out, nothing is written: it may be called whenever no experiment is under way.
 
     Returns whether it was left alone: a person has uncommitted edits in it, or it is not UTF-8.
     """
+    if not _has_branch(repository, history):
+        return False
     committed = repository.read("HEAD", DOCUMENT)
     if committed is None:
         return False
-    if not repository.is_clean(DOCUMENT):
-        return True
     try:
         text = committed.decode("utf-8")
     except UnicodeDecodeError:
@@ -42,12 +45,23 @@ def update(workspace: Workspace, repository: Repository, history: History) -> bo
     if not begin or not end:
         return False
     updated = f"{before}{BEGIN}\n\n{learned(history)}\n{END}{after}"
-    if updated != text:
-        count = len(history.segment.experiments)
-        repository.commit(
-            {DOCUMENT: updated.encode()}, f"notes: what {count} runs have shown", parent=repository.head()
-        )
+    if updated == text:
+        return False
+    if not repository.is_clean(DOCUMENT):
+        return True
+    count = len(history.segment.experiments)
+    message = f"notes: what {_runs(count)} {'has' if count == 1 else 'have'} shown"
+    repository.commit({DOCUMENT: updated.encode()}, message, parent=repository.head())
     return False
+
+
+def _has_branch(repository: Repository, history: History) -> bool:
+    """Whether the session's branch is checked out."""
+    wanted = history.segment.config.branch
+    try:
+        return wanted is None or repository.branch() == wanted
+    except UnusableWorkspace:
+        return False
 
 
 def learned(history: History) -> str:
@@ -57,44 +71,52 @@ def learned(history: History) -> str:
         return "No run has produced a metric yet.\n"
     experiments = segment.experiments
     kept = [each for each in experiments if each.kept and each is not baseline]
+    counts = Counter(each.status for each in experiments)
+    state = [_runs(len(experiments)), f"{len(kept)} kept", f"{counts['crash']} crashed"]
+    if failed := counts["checks_failed"]:
+        state.append(f"{failed} failed {'its' if failed == 1 else 'their'} checks")
     lines = [
-        f"State on {time.strftime('%Y-%m-%d %H:%M', time.localtime(experiments[-1].timestamp))}: "
-        f"{len(experiments)} runs, {len(kept)} kept, {sum(each.crashed for each in experiments)} crashed.",
+        f"State on {time.strftime('%Y-%m-%d %H:%M', time.localtime(experiments[-1].timestamp))}: {', '.join(state)}.",
         f"Baseline {baseline.metric:.6f} (run {baseline.run}), incumbent {best.metric:.6f} (run {best.run}, "
         f"commit {best.commit[:12]}).",
-        "",
-        "The incumbent's knobs:",
-        "",
-        *(f"- `{name} = {value!r}`" for name, value in _knobs(history, best).items()),
-        "",
-        "What was kept, in order:",
-        "",
-        *(_line(each) for each in kept),
-        "",
-        f"The last {LATEST_SHOWN} runs:",
-        "",
-        *(_line(each) for each in experiments[-LATEST_SHOWN:]),
-        "",
-        "Dead ends (worse than the incumbent of their time, the worst first):",
-        "",
-        *(_line(each) for each in _dead_ends(experiments)),
     ]
+    latest = experiments[-LATEST_SHOWN:]
+    title = f"The last {_runs(len(latest))}" if len(latest) < len(experiments) else "Every run"
+    lines += _list("The incumbent's knobs", [f"- `{name} = {value!r}`" for name, value in _knobs(history, best)])
+    lines += _list("What was kept, in order", [_line(each) for each in kept])
+    lines += _list(title, [_line(each) for each in latest])
+    dead_ends = [_line(each) for each in _dead_ends(experiments)]
+    lines += _list(
+        "Dead ends (crashed, refused, or worse than the incumbent of their time; the worst first)", dead_ends
+    )
     return "\n".join(lines) + "\n"
 
 
-def _knobs(history: History, experiment: Experiment) -> dict[str, knobs.Value]:
+def _list(title: str, entries: list[str]) -> list[str]:
+    """A title over its entries; nothing where there are none."""
+    return ["", f"{title}:", "", *entries] if entries else []
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def _knobs(history: History, experiment: Experiment) -> list[tuple[str, knobs.Value]]:
+    """The knobs of an experiment's train.py that make a difference: a seed does not."""
     source = history.train_of(experiment)
-    return knobs.read(source) if source else {}
+    return [each for each in knobs.read(source).items() if not knobs.is_seed(each[0])] if source else []
 
 
 def _dead_ends(experiments: tuple[Experiment, ...]) -> list[Experiment]:
     failed = [each for each in experiments if not each.kept and not each.skipped]
-    worst_first = sorted(failed, key=lambda each: (each.metric is not None, -(each.metric or 0.0)))
+    worst_first = sorted(failed, key=lambda each: (each.status == "discard", -(each.metric or 0.0)))
     return worst_first[:BEST_SHOWN]
 
 
 def _line(experiment: Experiment) -> str:
-    metric = "no metric" if experiment.metric is None else f"{experiment.metric:.6f}"
+    facts = [f"run {experiment.run}", "skipped" if experiment.skipped else experiment.status.replace("_", " ")]
+    if experiment.status != "checks_failed" and not experiment.skipped:
+        facts.append("no metric" if experiment.metric is None else f"{experiment.metric:.6f}")
     reason = experiment.asi.get("result", "")
-    line = f"- run {experiment.run}, {experiment.status}, {metric}: {experiment.description}"
-    return f"{line} ({reason})" if reason else line
+    line = f"- {', '.join(facts)}: {experiment.description}"
+    return f"{line} ({reason})" if reason and not experiment.skipped else line

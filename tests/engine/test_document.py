@@ -1,12 +1,14 @@
 """autoresearch.md: the engine keeps its own part up to date, and not a byte of the person's."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine import document
 from engine.document import BEGIN, END
 from engine.history import History
 from engine.initialize import TEMPLATE
-from engine.ledger import Experiment, LedgerFile
+from engine.ledger import Config, Experiment, LedgerFile
 from engine.repository import Repository
 from engine.workspace import DOCUMENT, Workspace
 from tests.engine.conftest import Person
@@ -132,6 +134,47 @@ def test_a_branch_without_the_document_gets_none(
     person.git("commit", "--quiet", "-m", "without")
     assert document.update(workspace, repository, history) is False
     assert not workspace.document.exists()
+
+
+def test_nothing_is_written_on_another_branch(
+    workspace: Workspace, repository: Repository, person: Person, history: History
+) -> None:
+    session = person.git("branch", "--show-current")
+    of_branch = replace(history.segment, config=Config(branch=session))
+    there = replace(history, segment=of_branch)
+    for switch in (["-c", "other"], ["--detach"]):
+        person.git("switch", "--quiet", *switch)
+        head = repository.head()
+        assert document.update(workspace, repository, there) is False
+        assert repository.head() == head
+    person.git("switch", "--quiet", session)
+    document.update(workspace, repository, there)
+    assert repository.message("HEAD").startswith("notes: ")
+
+
+def test_a_session_of_one_run_has_no_empty_headings_and_counts_in_the_singular(workspace: Workspace) -> None:
+    LedgerFile(workspace).append(Experiment(run=0, metric=1.0, status="keep", description="baseline"))
+    text = document.learned(History.of(workspace))
+    assert "1 run, 0 kept, 0 crashed." in text
+    assert [line for line in text.splitlines() if line.endswith(":")] == ["Every run:"]
+
+
+def test_seeds_are_not_among_the_knobs_and_failed_checks_are_counted(history: History, workspace: Workspace) -> None:
+    best = history.incumbent
+    assert best is not None
+    workspace.run_folder(best.folder_number).train.write_text("SEED = 1337\nDATA_SEED = 1\nDEPTH = 3\n")
+    LedgerFile(workspace).append(Experiment(run=0, metric=0.1, status="checks_failed", description="cheat"))
+    text = document.learned(History.of(workspace))
+    assert "SEED" not in text and "- `DEPTH = 3`" in text
+    assert "5 runs, 1 kept, 1 crashed, 1 failed its checks." in text
+
+
+def test_a_metric_that_failed_its_checks_is_a_dead_end_however_good_it_looks(
+    history: History, workspace: Workspace
+) -> None:
+    LedgerFile(workspace).append(Experiment(run=0, metric=0.1, status="checks_failed", description="cheat"))
+    dead_ends = document.learned(History.of(workspace)).split("Dead ends")[1]
+    assert "run 5, checks failed" in dead_ends and "0.100000" not in dead_ends
 
 
 def test_what_was_learned_names_baseline_incumbent_knobs_and_dead_ends(history: History) -> None:
