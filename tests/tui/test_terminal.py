@@ -12,12 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.workspaces import snapshot
 from tests.tui import sessions
 from tui.terminal import wants_mouse
 
 VIEW = "import sys; from pathlib import Path; from engine.workspace import Workspace; from tui import app; "
 RUN = "sys.exit(app.view(Workspace.at(Path(sys.argv[1]))))"
 BREAK = "app.Viewer.action_zoom = lambda self: 1 / 0; "
+FAIL_LATER = """
+import importlib, os
+module = importlib.import_module({module!r})
+real = module.{name}
+def planted(*given, **more):
+    if os.path.exists({flag!r}):
+        raise RuntimeError("planted")
+    return real(*given, **more)
+module.{name} = planted
+"""
 PATIENCE = 30.0
 
 
@@ -99,6 +110,30 @@ def test_a_failure_of_the_screen_is_one_sentence_and_a_file(tmp_path: Path) -> N
     assert code == 1 and len(words) == 1 and str(report) in words[0]
     assert "ZeroDivisionError" in report.read_text()
     assert b"Traceback" not in terminal.output
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("tui.session", "fold"), ("tui.app", "subject"), ("tui.panes.runs", "row_spans")],
+    ids=["fold", "refresh", "paint"],
+)
+def test_a_failure_in_what_is_shown_is_one_sentence_too_and_changes_no_file(
+    tmp_path: Path, module: str, name: str
+) -> None:
+    recorder = sessions.three(tmp_path / "work")
+    flag = tmp_path / "fail"
+    terminal = Terminal(recorder.root, FAIL_LATER.format(module=module, name=name, flag=str(flag)))
+    terminal.wait_for(b"val_bpb")
+    flag.touch()
+    recorder.finish("keep", 1.7, "lower", description="d")
+    code, words = terminal.end()
+    (report,) = recorder.workspace.state.glob("screen-*.log")
+    assert code == 1 and len(words) == 1 and str(report) in words[0] and "engine is not affected" in words[0]
+    assert "planted" in report.read_text() and b"Traceback" not in terminal.output
+    report.unlink()
+    unseen = sessions.three(tmp_path / "unseen")
+    unseen.finish("keep", 1.7, "lower", description="d")
+    assert snapshot(recorder.root) == snapshot(unseen.root)
 
 
 def test_over_ssh_the_mouse_is_left_to_the_terminal() -> None:
