@@ -169,8 +169,10 @@ class Viewer(App[None], inherit_bindings=False):
         except OSError as error:
             self.say(f"That could not be written down for the engine: {error}", "bad")
         else:
-            waiting = "" if self.state.alive else " No engine runs now: it takes this up when one starts."
-            self.say(words + waiting, "" if self.state.alive else "warn")
+            if self.state.alive:
+                self.say(words)
+            else:
+                self.say("No engine runs: the next one to start takes this up.", "warn")
         self.refresh_view()
 
     def action_pause(self) -> None:
@@ -183,6 +185,10 @@ class Viewer(App[None], inherit_bindings=False):
         run = self.state.live_run
         if run is None or not self.state.alive:
             self.say("Nothing runs that could be skipped.", "warn")
+            self.refresh_view()
+            return
+        if self.state.ended is not None:
+            self.say(f"Run {run} has ended: there is nothing left of it to skip.", "warn")
             self.refresh_view()
             return
 

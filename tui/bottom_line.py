@@ -1,13 +1,15 @@
-"""The line at the bottom: the keys, or for some seconds what the engine had to say."""
+"""The line at the bottom: the keys, or for some seconds what the engine had to say, on as many lines as that takes."""
 
 from collections.abc import Sequence
 
 from tui.painter import Lines
-from tui.spans import Span, Spans, fit, width
+from tui.spans import Span, Spans, fit, width, wrap
 from tui.view_state import Notice
 
 NOTICE_SECONDS = 8.0
 WARNING_SECONDS = 20.0
+LONGEST = 3
+"""Lines that a notice may take."""
 
 
 def is_fresh(notice: Notice | None, now: float) -> bool:
@@ -44,8 +46,16 @@ class BottomLine(Lines):
         if (keys, notice) != (self._keys, self._notice):
             self._keys, self._notice = keys, notice
             self.refresh()
+        self.styles.height = len(self.compose_lines(self.size.width, self.size.height))
 
     def compose_lines(self, width: int, height: int) -> list[Spans]:
-        if self._notice is not None:
-            return [fit((Span(" " + self._notice.text, self._notice.role or "strong"),), width)]
-        return [key_spans(self._keys, width)]
+        if self._notice is None:
+            return [key_spans(self._keys, width)]
+        said = (Span(self._notice.text, self._notice.role or "strong"),)
+        lines = wrap(said, max(1, width - 2))
+        if len(lines) > LONGEST:
+            lines = [
+                *lines[: LONGEST - 1],
+                fit(tuple(span for line in lines[LONGEST - 1 :] for span in line), width - 2),
+            ]
+        return [(Span(" "), *line) for line in lines]

@@ -17,6 +17,11 @@ WORDS = {
     "starting": "starting",
 }
 
+GONE = (
+    "The engine's process ended: .autoresearch/engine.log may say why. Nothing is lost: "
+    "leave with q, and the same command starts the next one, which goes on from here."
+)
+
 
 class Condition(NamedTuple):
     """``word`` for the status line, ``role`` its colour, ``detail`` what to add where there is room."""
@@ -33,7 +38,7 @@ def condition(state: ViewState) -> Condition:
             failed = state.stopped.failed
             return Condition("failed", "bad") if failed else Condition("stopped", "warn", clean(state.stopped.reason))
         if state.engine is not None:
-            return Condition("engine gone", "bad", "its process ended: see .autoresearch/engine.log")
+            return Condition("engine gone", "bad")
         return Condition("no engine", "warn", "nothing runs here yet")
     if state.is_paused:
         detail = "" if state.trouble else "p goes on"
@@ -46,12 +51,14 @@ def condition(state: ViewState) -> Condition:
     if "stop" in state.sent.values():
         return Condition(word, "warn", "stopping")
     if state.is_pausing:
-        return Condition(word, "warn", "pausing after this experiment")
+        return Condition(word, "warn", "pausing after this run")
     return Condition(word, "good" if word == "training" else "accent")
 
 
 def trouble(state: ViewState) -> str:
     """Why a person is needed, and what to do then; empty while nobody is."""
+    if not state.alive and state.engine is not None and state.stopped is None:
+        return GONE
     if not state.trouble:
         return ""
     if not state.alive:

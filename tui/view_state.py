@@ -178,7 +178,8 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
             base = state if run == state.live_run else _settled(state)
             return replace(base, phase=phase, live_run=run)
         case Proposed():
-            return replace(_settled(state), proposal=event, live_run=event.run, phase="proposed")
+            base = state if event.run == state.live_run else _settled(state)
+            return replace(base, proposal=event, live_run=event.run, phase="proposed")
         case RunStarted():
             base = state if event.run == state.live_run else _settled(state)
             return replace(base, started=event, ended=None, live_run=event.run, phase="running")

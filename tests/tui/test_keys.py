@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.commands import Annotate, AnyCommand, CommandFollower, Enqueue, Message, Pause, Resume, Skip, Stop
-from engine.events import CommandDone, IdeaQueued, IdeaTaken, Paused, PhaseChanged, Rescued, Resumed, RunEnded
+from engine.events import CommandDone, IdeaQueued, IdeaTaken, Paused, PhaseChanged, Rescued, Resumed, RunEnded, Warned
 from tests.tui import sessions
 from tests.tui.conftest import viewer
 from tests.tui.sessions import Recorder
@@ -61,11 +61,11 @@ async def test_pause_is_asked_for_said_and_taken_back(tmp_path: Path, size: tupl
         await pilot.press("p")
         (command,) = asked(recorder)
         assert isinstance(command, Pause)
-        assert "pausing after this experiment" in status(app)
+        assert "pausing after this run" in status(app)
         recorder.emit(CommandDone(id=command.id, command="pause", offset=1, answer="paused after run 4"))
         recorder.emit(Paused())
         app.poll()
-        assert "pausing after this experiment" in status(app)
+        assert "pausing after this run" in status(app)
         assert "paused after run 4" in bottom(app)
         recorder.finish("discard", 1.8, "worse", description="d")
         recorder.now += 60
@@ -136,6 +136,15 @@ async def test_skip_has_nothing_to_do_between_runs(tmp_path: Path) -> None:
         assert not isinstance(app.screen, Question) and "Nothing runs" in bottom(app)
 
 
+async def test_a_run_that_has_ended_is_not_skipped(tmp_path: Path) -> None:
+    recorder = sessions.troubled(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("s")
+        assert not isinstance(app.screen, Question) and "Run 13 has ended" in bottom(app)
+
+
 @pytest.mark.parametrize(("key", "kind"), [("m", Message), ("i", Enqueue)])
 async def test_a_sentence_is_typed_and_sent(tmp_path: Path, key: str, kind: type[Message] | type[Enqueue]) -> None:
     recorder = sessions.three(tmp_path)
@@ -186,6 +195,27 @@ async def test_e_queues_the_edit_of_train_py_that_was_saved(tmp_path: Path) -> N
         await pilot.press("e")
         (command,) = asked(recorder)
         assert isinstance(command, Enqueue) and command.text == ".autoresearch/rescued/mine.patch"
+
+
+async def test_a_long_notice_is_shown_whole_and_then_gives_its_lines_back(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        recorder.emit(Rescued(patch=".autoresearch/rescued/20261123-233643-123456789.patch"))
+        app.poll()
+        await pilot.pause()
+        words = " ".join(shown(app).split())
+        assert "20261123-233643-123456789.patch, and taken back. e runs it next." in words
+        recorder.emit(Warned(message="word " * 200))
+        recorder.now += 1
+        app.poll()
+        await pilot.pause()
+        assert app.main.bottom.size.height == 3 and shown(app).rstrip().endswith("…")
+        recorder.now += 60
+        app.poll()
+        await pilot.pause()
+        assert app.main.bottom.size.height == 1 and "p pause" in bottom(app)
 
 
 async def test_a_note_goes_to_the_selected_run(tmp_path: Path) -> None:
@@ -318,6 +348,9 @@ async def test_help_lists_every_binding(tmp_path: Path) -> None:
         await pilot.pause()
         await pilot.press("question_mark")
         assert isinstance(app.screen, Help)
+        await pilot.press("end")
+        await pilot.pause()
+        assert "metric is not the evaluator's own" in shown(app)
         lines = "\n".join(plain(line) for line in help_lines(app.help_sections(), 200))
         bindings = [each for _, section in app.help_sections() for each in section if isinstance(each, Binding)]
         assert len(bindings) > 30

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from engine.events import Proposed
 from tests.tui import sessions
 from tui.diff import changed_knobs, compare, knob_line, read_patch, styled
 from tui.panes.notes import notes_of
@@ -105,6 +106,7 @@ def test_the_columns_of_the_runs_stand_under_their_names(tmp_path: Path) -> None
 
 def test_the_clock_of_a_run_stops_when_the_run_has_ended(tmp_path: Path) -> None:
     recorder = sessions.troubled(tmp_path)
+    recorder.emit(Proposed(run=13, id="id13", description="once more", source="search"))
     state = read(recorder)
     assert "0:21" in plain(live_spans(state, recorder.now + 3600))
     assert state.progress is None

@@ -117,10 +117,10 @@ def test_an_adopted_run_needs_no_proposal() -> None:
 def test_a_pause_is_said_to_come_and_then_to_be() -> None:
     running = fold(ViewState(alive=True), [STARTED, PROPOSED, RunStarted(run=4, started=5.0, limit_seconds=600)])
     asked = replace(running, sent={"c": "pause"})
-    assert "pausing after this experiment" in condition(asked).detail
+    assert "pausing after this run" in condition(asked).detail
     taken = fold(asked, [CommandDone(at=6, id="c", command="pause", offset=1, answer="will pause"), Paused(at=6)])
     assert not taken.sent and condition(taken).word == "training"
-    assert "pausing after this experiment" in condition(taken).detail
+    assert "pausing after this run" in condition(taken).detail
     settled = fold(taken, [Recorded(run=4, status="keep"), PhaseChanged(phase="idle")])
     assert condition(settled).word == "paused"
     assert condition(fold(settled, [Resumed(), PhaseChanged(phase="proposing")])).word == "proposing"
@@ -130,7 +130,7 @@ def test_a_pause_on_trouble_is_said_at_once_and_until_it_is_resumed() -> None:
     running = fold(ViewState(alive=True), [STARTED, PROPOSED, RunStarted(run=4, started=5.0, limit_seconds=600)])
     assert trouble(running) == ""
     state = fold(running, [Paused(reason="No space left on device: /x\x1b[2J")])
-    assert condition(state).word == "training" and condition(state).detail == "pausing after this experiment"
+    assert condition(state).word == "training" and condition(state).detail == "pausing after this run"
     assert trouble(state) == "To be paused after this run: No space left on device: /x. p goes on."
     over = RunEnded(run=4, ending="exited", code=0, seconds=9)
     for event in (over, PhaseChanged(phase="measured", run=4)):
@@ -142,19 +142,21 @@ def test_a_pause_on_trouble_is_said_at_once_and_until_it_is_resumed() -> None:
 
 def test_a_pause_while_a_candidate_is_proposed_lets_it_run() -> None:
     state = fold(ViewState(alive=True), [STARTED, PhaseChanged(phase="proposing"), Paused()])
-    assert condition(state) == ("proposing", "warn", "pausing after this experiment")
+    assert condition(state) == ("proposing", "warn", "pausing after this run")
     state = fold(state, [Paused(reason="the search has no next experiment")])
     assert condition(state).word == "paused" and "no next experiment" in trouble(state)
 
 
 def test_the_trouble_of_an_engine_that_is_gone_is_no_longer_shown() -> None:
     state = fold(ViewState(alive=True), [STARTED, Paused(reason="No space left on device")])
-    assert trouble(replace(state, alive=False)) == ""
+    assert "No space" not in trouble(replace(state, alive=False))
+    assert trouble(replace(fold(state, [EngineStopped(reason="stopped by a person")]), alive=False)) == ""
 
 
 def test_an_engine_that_left_and_one_that_vanished_are_told_apart() -> None:
     running = fold(ViewState(alive=True), [STARTED, PROPOSED])
-    assert condition(replace(running, alive=False)).word == "engine gone"
+    gone = replace(running, alive=False)
+    assert condition(gone).word == "engine gone" and "engine.log" in trouble(gone)
     left = replace(fold(running, [EngineStopped(reason="asked to")]), alive=False)
     assert condition(left).word == "stopped"
     failed = replace(fold(running, [EngineStopped(reason="another branch", failed=True)]), alive=False)
