@@ -46,12 +46,34 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, tag="note", tag_field="typ
     id: str = ""
 
 
+class Repeat(msgspec.Struct, frozen=True, kw_only=True, tag="repeat", tag_field="type"):
+    """One more run of a configuration that has its line already. It changes no verdict; it is evidence."""
+
+    run: int
+    """The experiment whose train.py was run again."""
+    metric: float | None = None
+    """None where the run ended without one."""
+    seed: int | None = None
+    """The seed in place of train.py's own; None: train.py as it is."""
+    without: int | None = None
+    """The kept change that was taken out of it, by its run (ablation)."""
+    verification: str = ""
+    """The `verify` that asked for it, by its id; empty for a re-run of another kind."""
+    seconds: float | None = None
+    timestamp: float = 0.0
+    id: str = ""
+
+
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     """One turn of the loop, as its line says it. ``metric`` is None for a run that produced none."""
 
     run: int
     commit: str = ""
     metric: float | None = None
+    repeats: tuple[float, ...] = ()
+    """Every run's metric, where there were several before the line was written; ``metric`` is their mean."""
+    seeds: tuple[int | None, ...] = ()
+    """What each of ``repeats`` was seeded with; None, or nothing at all: train.py as it is."""
     metrics: dict[str, float] = {}
     status: str = ""
     description: str = ""
@@ -106,6 +128,8 @@ class Segment:
     number: int
     config: Config
     experiments: tuple[Experiment, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
+    """Runs made again after their experiment's line was written."""
 
     @property
     def baseline(self) -> Experiment | None:
@@ -154,7 +178,7 @@ def read(path: Path) -> Ledger:
 
 def parse(lines: Iterable[Line]) -> Ledger:
     """A ledger from its lines. Unknown line types are passed over, bad lines are reported."""
-    segments: list[tuple[Config, list[Experiment]]] = []
+    segments: list[tuple[Config, list[Experiment], list[Repeat]]] = []
     notes: list[Note] = []
     bad: list[BadLine] = []
     for line in lines:
@@ -165,18 +189,21 @@ def parse(lines: Iterable[Line]) -> Ledger:
             if not isinstance(record, dict):
                 raise msgspec.ValidationError("it is no JSON object")
             if record.get("type") == "config":
-                segments.append((msgspec.convert(record, Config, strict=False), []))
+                segments.append((msgspec.convert(record, Config, strict=False), [], []))
             elif record.get("type") == "note":
                 notes.append(msgspec.convert(record, Note, strict=False))
+            elif record.get("type") == "repeat" and segments:
+                segments[-1][2].append(_repeat(record))
             elif "type" not in record and "run" in record:
                 if not segments:
-                    segments.append((Config(), []))
+                    segments.append((Config(), [], []))
                 segments[-1][1].append(_experiment(record, len(segments) - 1))
         except UNREADABLE as error:
             bad.append(BadLine(line.number, str(error)))
     return Ledger(
         segments=tuple(
-            Segment(number, config, tuple(experiments)) for number, (config, experiments) in enumerate(segments)
+            Segment(number, config, tuple(experiments), tuple(repeats))
+            for number, (config, experiments, repeats) in enumerate(segments)
         ),
         notes=tuple(notes),
         bad_lines=tuple(bad),
@@ -188,6 +215,10 @@ def _experiment(record: dict[str, Any], segment: int) -> Experiment:
     known["segment"] = segment
     metrics = known.get("metrics")
     known["metrics"] = dict(filter(_is_number, metrics.items())) if isinstance(metrics, dict) else {}
+    for name, kinds in (("repeats", (int, float)), ("seeds", (int, type(None)))):
+        found = known.pop(name, None)
+        if isinstance(found, list) and all(type(each) in kinds for each in found):
+            known[name] = found
     experiment = msgspec.convert(known, Experiment, strict=False)
     changes: dict[str, Any] = {}
     if experiment.timestamp >= MILLISECONDS_FROM:
@@ -197,6 +228,13 @@ def _experiment(record: dict[str, Any], segment: int) -> Experiment:
     if experiment.crashed and experiment.metric == 0:
         changes["metric"] = None
     return msgspec.structs.replace(experiment, **changes) if changes else experiment
+
+
+def _repeat(record: dict[str, Any]) -> Repeat:
+    repeat = msgspec.convert({key: value for key, value in record.items() if value is not None}, Repeat, strict=False)
+    if repeat.metric is not None and not math.isfinite(repeat.metric):
+        return msgspec.structs.replace(repeat, metric=None)
+    return repeat
 
 
 def _is_number(item: tuple[str, Any]) -> bool:
@@ -242,6 +280,18 @@ class LedgerFile:
             self._file.append_locked(_encode(recorded))
             return recorded
 
+    def append_repeat(self, repeat: Repeat) -> Repeat:
+        """Record one more run of an experiment; one whose id is there already is returned as it is there."""
+        with self._file.writing():
+            there = (each for segment in read(self.path).segments for each in segment.repeats)
+            if found := next((each for each in there if repeat.id and each.id == repeat.id), None):
+                return found
+            recorded = msgspec.structs.replace(
+                repeat, id=repeat.id or uuid4().hex, timestamp=repeat.timestamp or int(time.time())
+            )
+            self._file.append_locked(_encode(recorded))
+            return recorded
+
     def add_note(self, run: int, text: str, identity: str = "") -> None:
         """Append a person's note; one whose id is there already is not added again."""
         with self._file.writing():
@@ -250,13 +300,15 @@ class LedgerFile:
             self._file.append_locked(_encode(Note(run=run, text=text, timestamp=int(time.time()), id=identity)))
 
 
-OPTIONAL_KEYS = frozenset({"branch", "id", "source", "seconds", "result", "folder"})
+OPTIONAL_KEYS = frozenset(
+    {"branch", "id", "source", "seconds", "result", "folder", "repeats", "seeds", "seed", "without", "verification"}
+)
 
 
-def _encode(line: Config | Experiment | Note) -> bytes:
+def _encode(line: Config | Experiment | Note | Repeat) -> bytes:
     record: dict[str, Any] = msgspec.to_builtins(line)
     return msgspec.json.encode(
-        {key: _whole(value) for key, value in record.items() if key not in OPTIONAL_KEYS or value not in (None, "")}
+        {key: _whole(value) for key, value in record.items() if key not in OPTIONAL_KEYS or value not in (None, "", ())}
     )
 
 

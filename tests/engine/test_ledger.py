@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine import ledger
 from engine.jsonlines import Line
-from engine.ledger import Config, Experiment, LedgerFile
+from engine.ledger import Config, Experiment, LedgerFile, Repeat
 from engine.workspace import Workspace
 
 
@@ -95,6 +95,8 @@ def test_a_ledger_without_a_config_line_gets_one_before_its_first_experiment(wor
         Experiment,
         run=st.just(1),
         metric=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        repeats=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=3).map(tuple),
+        seeds=st.lists(st.none() | st.integers(0, 2**31), max_size=3).map(tuple),
         metrics=st.dictionaries(st.text(max_size=5), st.floats(allow_nan=False, allow_infinity=False), max_size=3),
         status=st.sampled_from(["keep", "discard", "checks_failed"]),
         description=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
@@ -258,6 +260,40 @@ def test_a_note_belongs_to_its_run_and_is_no_experiment(workspace: Workspace) ->
 
 
 # ------------------------------------------------------------------------------------------------------ writers
+
+
+def test_repeats_are_part_of_their_experiments_line(workspace: Workspace) -> None:
+    LedgerFile(workspace).append(Experiment(run=1, metric=0.5, repeats=(0.25, 0.75), seeds=(None, 7), status="keep"))
+    assert lines_of(workspace)[1] | {"repeats": [0.25, 0.75], "seeds": [None, 7]} == lines_of(workspace)[1]
+    (found,) = ledger.read(workspace.ledger).experiments
+    assert (found.repeats, found.seeds) == ((0.25, 0.75), (None, 7))
+
+
+def test_a_run_made_again_later_is_a_line_of_its_own_and_no_experiment(workspace: Workspace) -> None:
+    file = LedgerFile(workspace)
+    file.append(Experiment(run=1, metric=0.5, status="keep"))
+    repeat = file.append_repeat(Repeat(run=1, metric=0.25, seed=1001, verification="v", id="r1"))
+    file.append_repeat(Repeat(run=1, metric=0.75, seed=1002, verification="v", id="r1"))
+    file.append_repeat(Repeat(run=1, metric=None, seed=1003, without=1))
+    written = lines_of(workspace)[2]
+    assert written["type"] == "repeat" and written["seed"] == 1001 and "without" not in written
+    book = ledger.read(workspace.ledger)
+    assert book.bad_lines == () and len(book.experiments) == 1 and book.next_run == 2
+    assert book.segments[0].repeats[0] == repeat
+    assert [(each.metric, each.without) for each in book.segments[0].repeats] == [(0.25, None), (None, 1)]
+
+
+def test_a_repeat_belongs_to_its_segment() -> None:
+    again = '{"type":"repeat","run":1,"metric":2.0}'
+    book = parsed(run(1), again, '{"type":"config"}', run(2), again)
+    assert [len(segment.repeats) for segment in book.segments] == [1, 1]
+    assert parsed(again).segments == ()
+
+
+@pytest.mark.parametrize("foreign", [3, "3", {"a": 1}, [None], ["x"], [True]])
+def test_what_another_tool_calls_repeats_costs_no_line(foreign: object) -> None:
+    book = parsed(run(1, repeats=foreign, seeds="all"))
+    assert book.bad_lines == () and book.experiments[0].repeats == () and book.experiments[0].seeds == ()
 
 
 def test_an_id_is_recorded_once_and_the_line_that_is_there_is_returned(workspace: Workspace) -> None:
