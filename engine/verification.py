@@ -1,0 +1,189 @@
+"""What fresh runs say: baseline and incumbent in turn (`verify`), and the incumbent without each of its changes.
+
+Runs made after a configuration was picked carry no luck of the pick, so that plain intervals hold for them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from engine.distributions import t_quantile
+from engine.ledger import Repeat, Segment
+from engine.noise import pooled
+
+RUNS_EACH = 5
+"""How often `verify` runs each of the two: tests/benchmarks/simulate.py prints what 3, 4 and 5 find."""
+
+ERROR = 0.05
+"""The chance that a session in which nothing got better is ever called confirmed stays below this."""
+
+FIRST_SEED = 1001
+"""Of fresh runs; whatever a train.py holds, its own seed is rarely one of the next hundred."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better one configuration is than another, with its interval. Better is positive."""
+
+    gain: float
+    low: float
+    high: float
+    level: float
+    """How often such intervals hold the true gain."""
+
+    @property
+    def is_real(self) -> bool:
+        return self.low > 0
+
+    @property
+    def is_loss(self) -> bool:
+        return self.high < 0
+
+    @property
+    def text(self) -> str:
+        return f"{self.gain:+.4f} [{self.low:+.4f}, {self.high:+.4f}] at {100 * self.level:.4g}%"
+
+
+def compare(
+    before: Sequence[float], after: Sequence[float], direction: str = "lower", level: float = 1 - ERROR
+) -> Gain | None:
+    """The gain from ``before`` to ``after`` with Welch's t interval (Biometrika 34, 1947); None under two runs each.
+
+    It does not take both to be equally noisy. Where neither moves at all the interval is a point.
+    """
+    if len(before) < 2 or len(after) < 2:
+        return None
+    difference = math.fsum(before) / len(before) - math.fsum(after) / len(after)
+    gain = difference if direction == "lower" else -difference
+    shares = [pooled([values])[0] ** 2 / len(values) for values in (before, after)]
+    if sum(shares) == 0:
+        return Gain(gain, gain, gain, level)
+    degrees = sum(shares) ** 2 / (shares[0] ** 2 / (len(before) - 1) + shares[1] ** 2 / (len(after) - 1))
+    reach = t_quantile((1 + level) / 2, degrees) * math.sqrt(sum(shares))
+    return Gain(gain, gain - reach, gain + reach, level)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One run that a verification wants next."""
+
+    run: int
+    seed: int
+    without: int | None = None
+
+
+def next_turn(
+    segment: Segment, verification: str, runs: Sequence[int], without: Sequence[int] = (), each: int = RUNS_EACH
+) -> Turn | None:
+    """What verification ``verification`` runs next, None once it is complete: a function of what the ledger holds.
+
+    ``runs`` in turn (A B A B …, so that what drifts with time hits all alike), and as part of each round the last of
+    them without each of the kept changes ``without``. A turn that ended without a metric is not taken again.
+    """
+    turns: list[tuple[int, int | None]] = [*((run, None) for run in runs), *((runs[-1], change) for change in without)]
+    taken = [(repeat.run, repeat.without) for repeat in segment.repeats if repeat.verification == verification]
+    counts = [taken.count(turn) for turn in turns]
+    if min(counts) >= each:
+        return None
+    run, change = turns[counts.index(min(counts))]
+    return Turn(run, _unused_seed(segment.repeats, verification, min(counts)), change)
+
+
+def _unused_seed(repeats: Sequence[Repeat], verification: str, taken: int) -> int:
+    """The same in one round for all; never one of an earlier verification."""
+    others = [each.seed for each in repeats if each.verification != verification and each.seed is not None]
+    return max([FIRST_SEED - 1, *others]) + 1 + taken
+
+
+def fresh(segment: Segment, run: int, without: int | None = None) -> list[Repeat]:
+    """The runs of a configuration that a `verify` asked for and that gave a metric."""
+    return [
+        each
+        for each in segment.repeats
+        if each.verification and each.metric is not None and each.run == run and each.without == without
+    ]
+
+
+def level(segment: Segment) -> float:
+    """The level of intervals by now: each further `verify` of a session may err half as often as the one before.
+
+    An interval at level 1 − a lies wholly on the good side by chance with probability a/2, so ERROR, ERROR/2,
+    ERROR/4, … add up to less than ERROR however often it is asked.
+    """
+    looks = {each.verification for each in segment.repeats if each.verification and each.without is None}
+    return 1 - ERROR * 0.5 ** max(0, len(looks) - 1)
+
+
+def verified(segment: Segment, before: int, after: int) -> Gain | None:
+    """What the fresh runs say of the gain from run ``before`` to run ``after``; None until both have two."""
+    first, second = _metrics(fresh(segment, before)), _metrics(fresh(segment, after))
+    return compare(first, second, segment.config.best_direction, level(segment))
+
+
+def across_seeds(repeats: Sequence[Repeat]) -> bool:
+    """Whether no two of the runs had the same seed."""
+    return len({each.seed for each in repeats}) == len(repeats)
+
+
+class Share(StrEnum):
+    """What a kept change is found to do in the incumbent."""
+
+    CARRIES = "carries the gain"
+    UNCLEAR = "unclear"
+    HARMS = "harms"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A kept change, and what is lost when it alone is taken out."""
+
+    run: int
+    loss: Gain
+
+    @property
+    def share(self) -> Share:
+        if self.loss.is_real:
+            return Share.CARRIES
+        return Share.HARMS if self.loss.is_loss else Share.UNCLEAR
+
+
+def ablate(
+    incumbent: Sequence[float],
+    without: Mapping[int, Sequence[float]],
+    direction: str = "lower",
+    level: float = 1 - ERROR,
+) -> tuple[Part, ...]:
+    """What each kept change carries: ``without`` maps its run to the metrics of the incumbent without it.
+
+    All intervals together hold at ``level``: Bonferroni over the changes (Dunn, JASA 56, 1961), on the standard
+    deviation pooled over all of them, which takes neighbours of one incumbent to be equally noisy.
+    """
+    known = {run: values for run, values in without.items() if values}
+    sd, degrees = pooled([incumbent, *known.values()])
+    if not known or not incumbent or not degrees:
+        return ()
+    quantile = t_quantile(1 - (1 - level) / (2 * len(known)), degrees)
+    mean = math.fsum(incumbent) / len(incumbent)
+    parts = []
+    for run, values in known.items():
+        difference = math.fsum(values) / len(values) - mean
+        loss = difference if direction == "lower" else -difference
+        reach = quantile * sd * math.sqrt(1 / len(values) + 1 / len(incumbent))
+        parts.append(Part(run, Gain(loss, loss - reach, loss + reach, level)))
+    return tuple(parts)
+
+
+def ablation(segment: Segment, incumbent: int) -> tuple[Part, ...]:
+    """What the ledger's runs of the incumbent without each kept change say."""
+    changes = sorted({each.without for each in segment.repeats if each.run == incumbent and each.without is not None})
+    return ablate(
+        _metrics(fresh(segment, incumbent)),
+        {change: _metrics(fresh(segment, incumbent, change)) for change in changes},
+        segment.config.best_direction,
+        level(segment),
+    )
+
+
+def _metrics(repeats: Sequence[Repeat]) -> list[float]:
+    return [each.metric for each in repeats if each.metric is not None]
