@@ -4,9 +4,11 @@ The first rule that fits decides. What may be *claimed* of a kept gain is anothe
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from engine.noise import NoiseFloor
 from engine.patch import NOTHING, Size
 from engine.settings import PolicySettings
 
@@ -48,6 +50,8 @@ class Incumbent:
 
     metric: float
     memory_mb: float | None = None
+    runs: int = 1
+    """How many runs ``metric`` is the mean of."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,28 @@ def judge(
         return Verdict(Status.DISCARD, f"only the seed differs ({candidate.metric:.6f}): a luckier one is no finding")
     gain = incumbent.metric - candidate.metric if direction == "lower" else candidate.metric - incumbent.metric
     return _weigh(gain, candidate, incumbent, policy)
+
+
+CONFIRMING_RUNS = 1
+"""Policy `confirm` runs a candidate at most so many times more: tests/benchmarks/simulate.py prints what it brings."""
+
+
+def must_confirm(
+    repeats: Sequence[float], incumbent: Incumbent, floor: NoiseFloor | None, direction: str = "lower"
+) -> bool:
+    """Whether policy `confirm` runs a candidate once more, with another seed, before the judge hears of it.
+
+    It does while the mean of its ``repeats`` so far is better than the incumbent's by no more than chance alone may
+    bring (NoiseFloor.margin), at most CONFIRMING_RUNS times. The judge then weighs their mean. Without a noise floor,
+    and where only identical runs were compared, every gain is within it. It costs one run each time that it says so.
+    """
+    mean = math.fsum(repeats) / len(repeats)
+    gain = incumbent.metric - mean if direction == "lower" else mean - incumbent.metric
+    if not gain > 0 or len(repeats) > CONFIRMING_RUNS:
+        return False
+    if floor is None or not (floor.is_noise or floor.across_seeds):
+        return True
+    return gain <= floor.margin(len(repeats), incumbent.runs)
 
 
 def _weigh(gain: float, candidate: Candidate, incumbent: Incumbent, policy: PolicySettings) -> Verdict:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.judge import Candidate, Incumbent, Status, judge
+from engine.judge import CONFIRMING_RUNS, Candidate, Incumbent, Status, judge, must_confirm
+from engine.noise import NoiseFloor
 from engine.patch import Size
 from engine.settings import PolicySettings
 
@@ -177,3 +178,57 @@ def test_nothing_that_is_worse_by_more_than_the_noise_ever_moves_the_incumbent(
 def test_the_reason_says_why_in_words(candidate: Candidate, words: list[str]) -> None:
     reason = judge(candidate, INCUMBENT, POLICY).reason
     assert all(word in reason for word in words), reason
+
+
+FLOOR = NoiseFloor(sd=0.25, degrees=2, configurations=1, across_seeds=True)
+MARGIN = 2.9199856 * 0.25 * 2**0.5
+"""Student's t at 95% with two degrees of freedom, for the difference of two runs."""
+
+
+@pytest.mark.parametrize(
+    ("repeats", "floor", "expected"),
+    [
+        ([8.0], FLOOR, False),
+        ([8.5], FLOOR, False),
+        ([7.75], FLOOR, True),
+        ([8.0 - MARGIN + 1e-3], FLOOR, True),
+        ([8.0 - MARGIN - 1e-3], FLOOR, False),
+        ([7.75, 7.75], FLOOR, False),
+        ([1.0], None, True),
+        ([8.0], None, False),
+        ([1.0, 1.0], None, False),
+        ([7.999], NoiseFloor(0.0, 2, 1, across_seeds=False), True),
+        ([7.999], NoiseFloor(0.0, 2, 1, across_seeds=True), False),
+    ],
+    ids=[
+        "equal",
+        "worse",
+        "within the noise",
+        "just within",
+        "just beyond",
+        "run again already",
+        "no floor",
+        "no floor, equal",
+        "no floor, run again already",
+        "identical repeats only",
+        "the seed does nothing",
+    ],
+)
+def test_policy_confirm_runs_again_what_may_be_luck(
+    repeats: list[float], floor: NoiseFloor | None, expected: bool
+) -> None:
+    assert must_confirm(repeats, INCUMBENT, floor) is expected
+    assert must_confirm([16 - each for each in repeats], INCUMBENT, floor, "higher") is expected
+
+
+def test_policy_confirm_ends() -> None:
+    repeats = [7.9]
+    while must_confirm(repeats, INCUMBENT, FLOOR):
+        repeats.append(7.9)
+    assert len(repeats) == 1 + CONFIRMING_RUNS
+
+
+def test_an_incumbent_of_many_runs_is_surer() -> None:
+    gain = 8.0 - 0.9 * MARGIN
+    assert must_confirm([gain], INCUMBENT, FLOOR)
+    assert not must_confirm([gain], replace(INCUMBENT, runs=100), FLOOR)
