@@ -16,7 +16,6 @@ import msgspec
 
 from engine import diagnosis, events, evidence, journal, knobs, ledger, patch, safekeeping, statistics
 from engine.control import Control
-from engine.errors import UnusableWorkspace, WorkFailed
 from engine.events import Event, EventLog
 from engine.files import write_atomically
 from engine.guards import Guards
@@ -29,6 +28,7 @@ from engine.repository import EXPERIMENT_TRAILER, REVERT_TRAILER, BranchMovedErr
 from engine.runner import Run, end_processes_of, tail
 from engine.settings import Settings
 from engine.supervisor import Ending, Exit
+from engine.train_file import TrainFile
 from engine.workspace import TRAIN, RunFolder, Workspace
 
 
@@ -39,7 +39,7 @@ class Cycle:
     workspace: Workspace
     settings: Settings
     repository: Repository
-    branch: str
+    train: TrainFile
     guards: Guards
     log: EventLog
     control: Control
@@ -141,22 +141,22 @@ class Cycle:
 
     def _commit(self, flight: InFlight) -> InFlight | None:
         """Make the candidate a commit; None where it was abandoned, for a person's commit came first."""
-        self.require_branch()
+        self.train.require_branch()
         candidate = self._candidate_source(flight)
-        original = self._train_at(flight.parent).encode()
+        original = self.train.at(flight.parent).encode()
         commit = "" if flight.measures_head else self._find(flight.parent, EXPERIMENT_TRAILER, flight.id)
         while not commit:
-            head = self.head()
-            if candidate is None or self.repository.read(head, TRAIN) != original:
+            head = self.train.head()
+            if candidate is None or not self.train.is_at(head, original):
                 self._abandon(flight)
                 return None
-            self.rescue_edit(candidate, original)
+            self.train.rescue(candidate, original)
             if flight.measures_head:
                 commit = head
                 break
             message = f"experiment: {flight.description}\n\n{EXPERIMENT_TRAILER}: {flight.id}"
             with suppress(BranchMovedError):
-                commit = self.repository.commit({TRAIN: candidate}, message, parent=head, branch=self.branch)
+                commit = self.train.commit(candidate, message, head)
         return self._advance(msgspec.structs.replace(flight, commit=commit), Phase.COMMITTED)
 
     def _abandon(self, flight: InFlight) -> None:
@@ -169,17 +169,16 @@ class Cycle:
 
     def _make_ready(self, flight: InFlight) -> InFlight:
         """Have the work tree hold what is to be measured; a person's commit since then puts the experiment aside."""
-        self.require_branch()
+        self.train.require_branch()
         if flight.idea:
             self.control.idea_taken(flight.idea, run=flight.run)
         candidate = self._candidate_source(flight)
-        if candidate is None or self.repository.read(self.head(), TRAIN) != candidate:
+        if candidate is None or not self.train.is_at(self.train.head(), candidate):
             reason = "train.py was committed by somebody before the run began"
             return self._advance(msgspec.structs.replace(flight, superseded=reason), Phase.MEASURED)
         if violations := self._violations_of(candidate.decode("utf-8", "replace")):
             return self._advance(msgspec.structs.replace(flight, refused=violations), Phase.MEASURED)
-        self.rescue_edit(candidate, self._train_at(flight.parent).encode())
-        self.repository.settle(TRAIN)
+        self.train.settle(candidate, self.train.at(flight.parent).encode())
         return self._advance(flight, Phase.RUNNING)
 
     def _violations_of(self, train: str) -> tuple[str, ...]:
@@ -213,7 +212,7 @@ class Cycle:
         run.start([str(self.workspace.benchmark)], self.workspace, self.settings.run)
 
     async def _judge(self, flight: InFlight, run: Run) -> InFlight:
-        await asyncio.to_thread(self.require_branch)
+        await asyncio.to_thread(self.train.require_branch)
         history = await asyncio.to_thread(self.history)
         if flight.superseded or flight.refused:
             return await asyncio.to_thread(self._judge_unrun, flight, history)
@@ -254,7 +253,7 @@ class Cycle:
                 violations.append(wrong)
         sound = not failure and not violations and metric is not None and ended.ending is Ending.EXITED
         failed_checks, checks_skipped = await self._check(flight) if sound else ("", False)
-        before, after = self._train_at(flight.parent), self._train_of(flight)
+        before, after = self.train.at(flight.parent), self._train_of(flight)
         return Candidate(
             metric=metric,
             memory_mb=run.scanner.metrics.get("peak_memory_mb"),
@@ -331,53 +330,27 @@ class Cycle:
         self.log.emit(events.PhaseChanged(phase="idle"))
 
     def _revert(self, flight: InFlight) -> None:
-        self.require_branch()
-        original = self._train_at(flight.parent).encode()
-        candidate = self._train_at(flight.commit).encode()
+        self.train.require_branch()
+        original = self.train.at(flight.parent).encode()
+        candidate = self.train.at(flight.commit).encode()
         message = (
             f'Revert "experiment: {flight.description}"\n\nThis reverts commit {flight.commit}.\n\n'
             f"{REVERT_TRAILER}: {flight.id}"
         )
         while not self._find(flight.commit, REVERT_TRAILER, flight.id):
-            head = self.head()
-            if self.repository.read(head, TRAIN) != candidate:
+            head = self.train.head()
+            if not self.train.is_at(head, candidate):
                 warning = f"run {flight.run} is not reverted: train.py was committed anew by somebody meanwhile"
                 self.log.emit(events.Warned(message=warning))
                 return
-            self.rescue_edit(candidate, original)
+            self.train.rescue(candidate, original)
             with suppress(BranchMovedError):
-                self.repository.commit({TRAIN: original}, message, parent=head, branch=self.branch)
+                self.train.commit(original, message, head)
                 return
-        self.rescue_edit(candidate, original)
-        self.repository.settle(TRAIN)
+        self.train.settle(candidate, original)
 
     def _find(self, since: str, trailer: str, value: str) -> str:
         return self.repository.find_trailer(since, trailer, value) or ""
-
-    def rescue_edit(self, *expected: bytes) -> None:
-        """Save what a person made of train.py, staged or not, before the engine writes over it.
-
-        ``expected``: versions that the engine itself may have left there, besides HEAD's.
-        """
-        committed = self.repository.read("HEAD", TRAIN) or b""
-        known = {committed, *expected}
-        in_tree = self.workspace.train.read_bytes() if self.workspace.train.is_file() else committed
-        staged = self.repository.read("", TRAIN) or committed
-        for found in dict.fromkeys((in_tree, staged)):
-            if found not in known:
-                self._rescue(committed, found)
-
-    def _rescue(self, committed: bytes, found: bytes) -> None:
-        saved = self.workspace.rescued / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09d}.patch"
-        before, after = (each.decode("utf-8", "surrogateescape") for each in (committed, found))
-        write_atomically(saved, patch.unified(before, after, TRAIN).encode("utf-8", "surrogateescape"))
-        self.log.emit(events.Rescued(patch=str(saved.relative_to(self.workspace.root))))
-
-    def _train_at(self, commit: str) -> str:
-        content = self.repository.read(commit, TRAIN)
-        if content is None:
-            raise WorkFailed(f"commit {commit[:12]} has no {TRAIN}.")
-        return content.decode()
 
     def _train_of(self, flight: InFlight) -> str:
         return (self._candidate_source(flight) or b"").decode("utf-8", "replace")
@@ -390,24 +363,6 @@ class Cycle:
         if source is not None:
             self._fill_folder(flight, source.decode("utf-8", "replace"))
         return source
-
-    def head(self) -> str:
-        """The commit that the branch is at."""
-        head = self.repository.head()
-        if head is None:
-            raise WorkFailed(f"the branch {self.branch} has no commits any more.")
-        return head
-
-    def require_branch(self) -> None:
-        """Raises WorkFailed while the person has something else checked out: its files are not the session's."""
-        try:
-            found = self.repository.branch()
-        except UnusableWorkspace as error:
-            raise WorkFailed(str(error)) from error
-        if found != self.branch:
-            raise WorkFailed(f"the branch {found} is checked out: go back with `git switch {self.branch}`.")
-        if doing := self.repository.under_way():
-            raise WorkFailed(f"a {doing} is under way in {self.workspace.root}: finish it, or `git {doing} --abort`.")
 
     def _folder(self, flight: InFlight) -> RunFolder:
         return self.workspace.run_folder(flight.run)
@@ -425,7 +380,7 @@ class Cycle:
     def _fill_folder(self, flight: InFlight, train: str) -> None:
         folder = self._folder(flight)
         write_atomically(folder.train, train.encode())
-        write_atomically(folder.diff, patch.unified(self._train_at(flight.parent), train, TRAIN).encode())
+        write_atomically(folder.diff, patch.unified(self.train.at(flight.parent), train, TRAIN).encode())
 
 
 def link_run_log(workspace: Workspace, folder: RunFolder) -> None:

@@ -26,6 +26,7 @@ from engine.proposers import Context, NothingToProposeError, Proposal, Proposer,
 from engine.proposers.search import Search
 from engine.repository import Repository
 from engine.settings import Settings
+from engine.train_file import TrainFile
 from engine.workspace import TRAIN, Workspace
 
 LISTEN_SECONDS = 0.25
@@ -50,6 +51,7 @@ class Loop:
     listener: Callable[[Event], None] | None = None
     _control: Control = field(init=False)
     _log: EventLog = field(init=False)
+    _train: TrainFile = field(init=False)
     _cycle: Cycle = field(init=False)
     _proposer: Proposer = field(init=False)
     _digests: dict[str, str] = field(init=False, default_factory=dict)
@@ -85,11 +87,12 @@ class Loop:
         if book.current is None or book.current.config.branch not in (None, branch):
             LedgerFile(self.workspace).open_segment(Config(name=self.settings.name, branch=branch))
         self._proposer = Search(self.settings.search, History.of(self.workspace).segment.config.best_direction)
+        self._train = TrainFile(self.workspace, self.repository, branch, self._log)
         self._cycle = Cycle(
             workspace=self.workspace,
             settings=self.settings,
             repository=self.repository,
-            branch=branch,
+            train=self._train,
             guards=Guards(
                 self.workspace,
                 lambda name: self.repository.read("HEAD", name),
@@ -187,29 +190,25 @@ class Loop:
         return f"{self.experiments} experiments are done" if history.has(self.experiments) else None
 
     def _next_flight(self, history: History) -> InFlight:
-        self._cycle.require_branch()
+        self._train.require_branch()
         if (left := self._left_behind(history)) is not None:
             return left
-        self._cycle.rescue_edit()
-        self.repository.settle(TRAIN)
+        self._train.settle()
         self._learn(history)
         self._log.emit(events.PhaseChanged(phase="proposing"))
-        parent = self._cycle.head()
+        parent = self._train.head()
         proposal, measures_head = self._propose(history, parent)
         return self._cycle.begin(proposal, parent, measures_head=measures_head)
 
     def _left_behind(self, history: History) -> InFlight | None:
         best = history.incumbent
-        if best is None or history.train_of(best) == self._train_at("HEAD"):
+        if best is None or history.train_of(best) == self._train.at("HEAD"):
             return None
         return self._cycle.left_behind()
 
-    def _train_at(self, commit: str) -> str:
-        return (self.repository.read(commit, TRAIN) or b"").decode()
-
     def _propose(self, history: History, parent: str) -> tuple[Proposal, bool]:
         """What to try next, and whether it is what the branch holds already."""
-        head = self._train_at(parent)
+        head = self._train.at(parent)
         best = history.incumbent
         if best is None:
             if history.failed_baselines >= FAILED_BASELINES:
@@ -283,7 +282,7 @@ class Loop:
         if history.segment.baseline is None or ((len(experiments) - 1) % LEARN_EVERY and not is_last):
             return
         try:
-            self._cycle.require_branch()
+            self._train.require_branch()
         except WorkFailed:
             return
         if document.update(self.workspace, self.repository, history):
