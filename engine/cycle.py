@@ -25,7 +25,7 @@ from engine.judge import Candidate, Incumbent, Status, Verdict, judge
 from engine.ledger import Experiment, LedgerFile
 from engine.proposers import Proposal, Proposer, Result
 from engine.repository import EXPERIMENT_TRAILER, REVERT_TRAILER, BranchMovedError, Repository
-from engine.runner import Run, end_processes_of, tail
+from engine.runner import Run, tail
 from engine.settings import Settings
 from engine.supervisor import Ending, Exit
 from engine.train_file import TrainFile
@@ -204,10 +204,17 @@ class Cycle:
         await self._say(
             events.RunEnded(run=flight.run, ending=ended.ending, code=ended.code, seconds=round(ended.seconds, 1))
         )
+        if ended.left:
+            pids = ", ".join(map(str, ended.left))
+            await self._say(
+                events.Warned(
+                    message=f"run {flight.run} left processes that can't be ended and may hold GPU memory: {pids}"
+                )
+            )
         return await asyncio.to_thread(self._advance, flight, Phase.MEASURED)
 
     def _start(self, run: Run) -> None:
-        end_processes_of(run.identity)  # there are some where the run's folder was removed under an engine that died
+        run.end()  # there are some where the run's folder was removed under an engine that died
         link_run_log(self.workspace, run.folder)
         run.start([str(self.workspace.benchmark)], self.workspace, self.settings.run)
 
@@ -372,7 +379,7 @@ class Cycle:
         folder = self.workspace.run_folder(run)
         if folder.path.exists():
             if identity := Run(folder, "").identity_on_disk:
-                end_processes_of(identity)
+                Run(folder, identity).end()
             self.workspace.rescued.mkdir(parents=True, exist_ok=True)
             folder.path.rename(self.workspace.rescued / f"run-{folder.path.name}-{time.time_ns()}")
         folder.path.mkdir(parents=True)

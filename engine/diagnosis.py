@@ -24,7 +24,7 @@ def failure(ended: Exit, metric_missing: bool, log_tail: str, limit_seconds: flo
     match ended.ending:
         case Ending.TIMEOUT:
             return f"over the time limit of {limit_seconds:g} s"
-        case Ending.LOST | Ending.UNSTARTED:
+        case Ending.LOST | Ending.UNSTARTED | Ending.KILLED:
             return ended.problem
         case Ending.SKIPPED:
             return ""

@@ -4,6 +4,9 @@ It outlives the engine, so that an engine that died can adopt the run: the exit 
 and the process tree are the supervisor's. It is the subreaper of everything the run starts, children
 that called setsid included, and leaves none of them behind. It holds the lock on the run's folder,
 which the engine took before it started the supervisor: free lock, dead run, after a reboot too.
+
+It is two processes, of which the outer one, the keeper, only waits for the inner one. Whichever is
+killed, the other is the subreaper of what is left, and ends it.
 """
 
 import ctypes
@@ -27,8 +30,15 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None)
 
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+WAITED_FOR = STOP_SIGNALS | {signal.SIGCHLD}
+
 LOOK_AGAIN = 0.05
 """Seconds between two looks at a process tree that is being ended."""
+KILL_SECONDS = 10.0
+"""From the first SIGKILL on; what is still there then waits in the kernel, and nobody can end it."""
+
+NOBODY_KNOWS = "its supervisor was killed or the machine went down"
 
 
 class Ending(StrEnum):
@@ -38,8 +48,10 @@ class Ending(StrEnum):
     """By itself; its exit code says how."""
     TIMEOUT = "timeout"
     """Ended by the supervisor: over the limit."""
+    KILLED = "killed"
+    """Ended because its supervisor was told to. The engine knows whether it was the one that asked."""
     SKIPPED = "skipped"
-    """Ended because a person skipped it, or stopped the engine at once."""
+    """Ended by the engine, because a person skipped it, or stopped the engine at once."""
     LOST = "lost"
     """Its supervisor was killed, or the machine went down: nobody knows how it ended."""
     UNSTARTED = "unstarted"
@@ -71,6 +83,8 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     started: float = 0.0
     seconds: float = 0.0
     problem: str = ""
+    left: tuple[int, ...] = ()
+    """Processes that could not be ended."""
 
 
 def alive_file(folder: RunFolder) -> Path:
@@ -79,16 +93,12 @@ def alive_file(folder: RunFolder) -> Path:
 
 def supervise(folder: RunFolder, order: Order) -> Exit:
     """Run ``order`` to its end or its limit; when this returns, no process that it started is left."""
-    stop_signals = {signal.SIGTERM, signal.SIGINT}
-    waited_for = stop_signals | {signal.SIGCHLD}
-    signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
     started, began = time.time(), time.monotonic()
     write_atomically(alive_file(folder), msgspec.json.encode(Alive(supervisor=os.getpid(), started=started)))
 
-    def ended(ending: Ending, code: int | None, problem: str = "") -> Exit:
+    def ended(ending: Ending, code: int | None, problem: str = "", left: tuple[int, ...] = ()) -> Exit:
         seconds = round(time.monotonic() - began, 3)
-        return Exit(ending=ending, code=code, started=started, seconds=seconds, problem=problem)
+        return Exit(ending=ending, code=code, started=started, seconds=seconds, problem=problem, left=left)
 
     try:
         with folder.log.open("ab") as log:
@@ -105,43 +115,48 @@ def supervise(folder: RunFolder, order: Order) -> Exit:
     except OSError as error:
         return ended(Ending.UNSTARTED, None, f"{order.command[0]} could not be started: {error.strerror}")
 
-    ending = Ending.EXITED
+    ending, problem = Ending.EXITED, ""
     while main.poll() is None:
         remaining = began + order.limit - time.monotonic()
         if remaining <= 0:
             ending = Ending.TIMEOUT
             break
-        received = signal.sigtimedwait(waited_for, remaining)
-        if received is not None and received.si_signo in stop_signals:
-            ending = Ending.SKIPPED
+        received = signal.sigtimedwait(WAITED_FOR, remaining)
+        if received is not None and received.si_signo in STOP_SIGNALS:
+            ending = Ending.KILLED
+            problem = f"its supervisor got a {signal.Signals(received.si_signo).name} that the engine did not send"
             break
-        _reap_all_but(main)
-    _end_tree(main, order.grace)
-    return ended(ending, main.poll())
+        _reap_all_but(main.pid)
+    left = _end_tree(order.grace, main)
+    return ended(ending, main.poll(), problem, left)
 
 
-def _end_tree(main: subprocess.Popen[bytes], grace: float) -> None:
-    """End every descendant: SIGTERM, SIGKILL after ``grace`` seconds; returns when there is none left."""
+def _end_tree(grace: float, main: subprocess.Popen[bytes] | None = None) -> tuple[int, ...]:
+    """End every descendant: SIGTERM, SIGKILL after ``grace`` seconds. Returns those that even this did not end."""
     asked: set[int] = set()
     deadline = time.monotonic() + grace
     while descendants := psutil.Process().children(recursive=True):
-        late = time.monotonic() >= deadline
+        now = time.monotonic()
+        if now >= deadline + KILL_SECONDS:
+            return tuple(process.pid for process in descendants)
         for process in descendants:
-            with suppress(psutil.NoSuchProcess):
-                if late:
+            with suppress(psutil.Error):
+                if now >= deadline:
                     process.kill()
                 elif process.pid not in asked:
                     asked.add(process.pid)
                     process.terminate()
         time.sleep(LOOK_AGAIN)
-        main.poll()
-        _reap_all_but(main)
+        if main is not None:
+            main.poll()
+        _reap_all_but(main.pid if main is not None else None)
+    return ()
 
 
-def _reap_all_but(main: subprocess.Popen[bytes]) -> None:
+def _reap_all_but(main: int | None) -> None:
     """Collect orphans that have died; ``main`` is left to its Popen, which wants the status for itself."""
     for child in psutil.Process().children():
-        if child.pid != main.pid:
+        if child.pid != main:
             with suppress(ChildProcessError):
                 os.waitpid(child.pid, os.WNOHANG)
 
@@ -157,13 +172,51 @@ def _prctl(option: int, value: int) -> None:
         _libc.prctl(option, value, 0, 0, 0)
 
 
+def _run(folder: RunFolder, keeper: int) -> None:
+    """The inner process: run to the end, and say how it was."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != keeper:
+        os.kill(os.getpid(), signal.SIGTERM)  # the keeper died before it could be told of
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        order = msgspec.json.decode(folder.order.read_bytes(), type=Order)
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
+        ended = Exit(ending=Ending.UNSTARTED, started=time.time(), problem=f"order.json can't be read: {error}")
+    else:
+        ended = supervise(folder, order)
+    write_atomically(folder.exit, msgspec.json.encode(ended))
+
+
+def _keep(folder: RunFolder, inner: int) -> None:
+    """The keeper: pass signals on until the inner process is over; where it was killed, end what it left."""
+    started, began = time.time(), time.monotonic()
+    while True:
+        received = signal.sigwait(WAITED_FOR)
+        if received in STOP_SIGNALS:
+            os.kill(inner, received)
+        died, status = os.waitpid(inner, os.WNOHANG)
+        if died:
+            break
+    if status == 0:
+        return
+    left = _end_tree(0)
+    seconds = round(time.monotonic() - began, 3)
+    lost = Exit(ending=Ending.LOST, started=started, seconds=seconds, problem=NOBODY_KNOWS, left=left)
+    write_atomically(folder.exit, msgspec.json.encode(lost))
+
+
 def main() -> None:
     """Take the lock over from the engine, run, write exit.json."""
     folder, lock = RunFolder(Path(sys.argv[1])), int(sys.argv[2])
     os.set_inheritable(lock, False)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    order = msgspec.json.decode(folder.order.read_bytes(), type=Order)
-    write_atomically(folder.exit, msgspec.json.encode(supervise(folder, order)))
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    keeper = os.getpid()
+    if inner := os.fork():
+        _keep(folder, inner)
+    else:
+        _run(folder, keeper)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def test_a_run_over_its_limit_says_the_limit() -> None:
     assert said(ended=Exit(ending=Ending.TIMEOUT, code=-9)) == "over the time limit of 600 s"
 
 
-@pytest.mark.parametrize("ending", [Ending.LOST, Ending.UNSTARTED])
+@pytest.mark.parametrize("ending", [Ending.LOST, Ending.UNSTARTED, Ending.KILLED])
 def test_a_run_that_nobody_saw_end_says_what_is_known(ending: Ending) -> None:
     assert said("ValueError: x", Exit(ending=ending, problem="the machine went down")) == "the machine went down"
 

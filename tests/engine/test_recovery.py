@@ -99,7 +99,7 @@ def test_an_engine_killed_at_random_steps_loses_nothing(workspace: Workspace, se
 
 
 def processes_of(workspace: Workspace) -> dict[str, psutil.Process]:
-    """The supervisor, the shell and the training process of the run under way."""
+    """The supervisor, its keeper, the shell and the training process of the run under way."""
     found = {}
     for process in living_runs_of(workspace):
         with suppress(psutil.Error):
@@ -108,17 +108,22 @@ def processes_of(workspace: Workspace) -> dict[str, psutil.Process]:
         with suppress(psutil.Error):
             command = process.cmdline()
             if "engine.supervisor" in command and any(each.startswith(str(workspace.root)) for each in command):
-                found["supervisor"] = process
+                parent = process.parent()
+                is_inner = parent is not None and "engine.supervisor" in parent.cmdline()
+                found["supervisor" if is_inner else "keeper"] = process
     return found
 
 
 VICTIMS = [
     ("supervisor",),
+    ("keeper",),
+    ("keeper", "supervisor"),
+    ("engine", "keeper"),
     ("training",),
     ("shell",),
     ("engine", "supervisor"),
     ("engine", "training"),
-    ("engine", "supervisor", "training", "shell"),
+    ("engine", "keeper", "supervisor", "training", "shell"),
     ("supervisor", "training"),
 ]
 
@@ -129,7 +134,7 @@ def test_whoever_is_killed_in_mid_run_the_experiment_is_recorded_once(
 ) -> None:
     assert run(workspace, "--experiments", "0", seconds=SHORT).returncode == 0
     engine = start(workspace, "--experiments", "1", seconds=5)
-    until(lambda: len(processes_of(workspace)) == 3, "run 2 and all its processes")
+    until(lambda: len(processes_of(workspace)) == 4, "run 2 and all its processes")
     alive = processes_of(workspace)
     for name in victims:
         (engine if name == "engine" else alive[name]).send_signal(signal.SIGKILL)

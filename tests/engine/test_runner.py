@@ -2,13 +2,18 @@
 
 import asyncio
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
+from engine import processes, runner
 from engine.runner import PYTHON, RUN_ID, Run, environment, tail
 from engine.settings import RunSettings
 from engine.supervisor import Alive, Ending, Exit, alive_file
@@ -140,7 +145,9 @@ async def test_a_run_can_be_ended_by_an_engine_that_did_not_start_it(
     first = start(workspace, identity, "echo up; sleep 1000")
     adopted = Run(folder, identity)
     ended = await adopted.wait(lambda: len(said(folder)) > 0)
-    assert (ended.ending, await first.wait()) == (Ending.SKIPPED, ended)
+    assert ended.ending is Ending.SKIPPED
+    await first.wait()
+    assert await Run(folder, identity).wait() == ended  # as by an engine that was killed meanwhile, and its successor
 
 
 async def test_a_run_that_ended_while_nobody_looked_is_read_from_its_folder(
@@ -191,6 +198,180 @@ async def test_ending_one_run_leaves_another_alone(workspace: Workspace, identit
     finally:
         other.kill()
         await other.wait()
+
+
+# ---------------------------------------------------------------------------- supervisors that fail, or are made to
+
+
+@pytest.fixture
+def no_slack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "SLACK_SECONDS", 0.5)
+
+
+def supervisors(folder: RunFolder) -> list[psutil.Process]:
+    inner = psutil.Process(supervisor_of(folder))
+    return [inner, inner.parent() or inner]
+
+
+@pytest.mark.usefixtures("no_slack")
+@pytest.mark.parametrize("stopped", ["both", "keeper", "inner"])
+async def test_a_limit_holds_where_the_supervisor_is_stopped(
+    workspace: Workspace, folder: RunFolder, identity: str, stopped: str
+) -> None:
+    run = start(workspace, identity, STUBBORN, RunSettings(limit_seconds=1.5, grace_seconds=0.2))
+    until(lambda: len(said(folder)) == 2, "the run is up")
+    inner, keeper = supervisors(folder)
+    for process in {"both": [inner, keeper], "keeper": [keeper], "inner": [inner]}[stopped]:
+        process.suspend()
+    assert (await run.wait()).ending is Ending.TIMEOUT
+    assert processes_of(identity) == []
+    assert not inner.is_running()
+
+
+@pytest.mark.usefixtures("no_slack")
+async def test_a_supervisor_that_is_stopped_again_and_again_is_ended_with_the_run(
+    workspace: Workspace, folder: RunFolder, identity: str
+) -> None:
+    script = "setsid bash -c 'while kill -STOP '$PPID'; do sleep 0.01; done' & echo up; sleep 1000"
+    run = start(workspace, identity, script, RunSettings(limit_seconds=1000, grace_seconds=0.2))
+    until(lambda: said(folder), "the run is up")
+    inner, _ = supervisors(folder)
+    assert (await run.wait(lambda: True)).ending is Ending.SKIPPED
+    assert processes_of(identity) == []
+    assert not inner.is_running()
+
+
+@pytest.mark.parametrize("killed", ["keeper", "inner"])
+async def test_what_clears_its_environment_and_kills_a_supervisor_is_ended_with_the_run(
+    workspace: Workspace, folder: RunFolder, identity: str, killed: str
+) -> None:
+    pid = "$PPID" if killed == "inner" else "$(ps -o ppid= $PPID)"
+    script = f"""
+    victim={pid}
+    env -i setsid --fork bash -c 'sleep 0.3; kill -9 '"$victim"'; setsid --fork sh -c "echo \\$\\$; exec sleep 1000"'
+    sleep 1000
+    """
+    run = start(workspace, identity, script)
+    ended = await run.wait()
+    assert (ended.ending, ended.code) == (Ending.LOST, None)
+    assert processes_of(identity) == []
+    assert not any(psutil.pid_exists(int(line)) and is_alive(int(line)) for line in said(folder))
+
+
+def is_alive(pid: int) -> bool:
+    return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("forged", ["", "touch $(dirname $AUTORESEARCH_LOG)/end-asked;"])
+async def test_a_run_that_ends_itself_through_its_supervisor_was_not_skipped(
+    workspace: Workspace, identity: str, forged: str
+) -> None:
+    ended = await start(workspace, identity, f"{forged} kill -TERM $PPID; sleep 1000").wait()
+    assert ended.ending is Ending.KILLED
+    assert "SIGTERM that the engine did not send" in ended.problem
+
+
+async def test_an_end_that_a_run_wrote_itself_does_not_count(
+    workspace: Workspace, folder: RunFolder, identity: str
+) -> None:
+    forged = """echo '{"ending":"exited","code":0}' > $(dirname $AUTORESEARCH_LOG)/exit.json"""
+    script = f"{forged}; kill -9 $PPID $(ps -o ppid= $PPID)"
+    ended = await start(workspace, identity, script).wait()
+    assert (ended.ending, ended.code) == (Ending.LOST, None)
+
+
+@pytest.mark.parametrize("what", ["the folder", "the lock"])
+@pytest.mark.parametrize("adopts", [False, True])
+async def test_a_run_whose_folder_is_removed_is_ended_and_lost(
+    workspace: Workspace, folder: RunFolder, identity: str, what: str, adopts: bool
+) -> None:
+    run = start(workspace, identity, STUBBORN)
+    until(lambda: len(said(folder)) == 2, "the run is up")
+    inner, _ = supervisors(folder)
+    shutil.rmtree(folder.path) if what == "the folder" else folder.lock.unlink()
+    ended = await (Run(folder, identity) if adopts else run).wait()
+    assert ended.ending is Ending.LOST
+    assert "removed while it ran" in ended.problem
+    assert processes_of(identity) == []
+    assert not inner.is_running() or inner.status() == psutil.STATUS_ZOMBIE
+
+
+def test_what_cannot_be_ended_is_named_and_nobody_waits_for_it_for_ever() -> None:
+    made: list[subprocess.Popen[bytes]] = []
+
+    def bomb() -> list[psutil.Process]:
+        made.append(subprocess.Popen(["sleep", "1000"]))
+        return [psutil.Process(made[-1].pid)]
+
+    left = processes.end(bomb, seconds=0.3)
+    assert set(left) <= {each.pid for each in made}
+    assert left
+    for each in made:
+        each.kill()
+        each.wait()
+
+
+def test_what_a_process_has_started_is_ended_with_it(identity: str) -> None:
+    script = f"env -i setsid sleep 1000 & {RUN_ID}={identity} sleep 1000 & wait"
+    shell = subprocess.Popen(["bash", "-c", script], start_new_session=True)
+    root = psutil.Process(shell.pid)
+    until(lambda: len(root.children()) == 2, "both are up")
+    children = root.children()
+    assert processes.end(lambda: [root]) == ()
+    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in children)
+    shell.wait()
+
+
+# ------------------------------------------------------------------------------------------ folders that say nothing
+
+GARBAGE = (b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"ending":"sideways"}', b"[" * 100_000)
+
+
+@pytest.mark.parametrize("content", GARBAGE)
+async def test_an_end_that_cannot_be_read_is_a_lost_run(folder: RunFolder, identity: str, content: bytes) -> None:
+    folder.path.mkdir(parents=True)
+    folder.exit.write_bytes(content)
+    ended = await Run(folder, identity).wait()
+    assert (ended.ending, ended.problem) == (Ending.LOST, "its exit.json can't be read")
+
+
+@pytest.mark.parametrize("content", GARBAGE)
+async def test_a_run_of_which_nothing_can_be_read_is_adopted_and_followed_all_the_same(
+    workspace: Workspace, folder: RunFolder, identity: str, content: bytes
+) -> None:
+    first = start(workspace, identity, "echo up; while [ ! -e go ]; do sleep 0.05; done; echo METRIC a=1")
+    until(lambda: said(folder), "the run is up")
+    for path in (alive_file(folder), folder.order):
+        path.write_bytes(content)
+    adopted = Run(folder, identity)
+    assert adopted.begun
+    assert adopted.started <= time.time()
+    (workspace.root / "go").touch()
+    assert (await adopted.wait()).ending is Ending.EXITED
+    assert adopted.scanner.metrics == {"a": 1.0}
+    await first.wait()
+
+
+@pytest.mark.parametrize("instead", ["mkfifo", "mkdir", "ln -s /dev/zero"])
+async def test_what_is_no_file_in_the_logs_place_holds_nobody_up(
+    workspace: Workspace, folder: RunFolder, identity: str, instead: str
+) -> None:
+    ended = await start(workspace, identity, f"rm $AUTORESEARCH_LOG; {instead} $AUTORESEARCH_LOG; sleep 0.5").wait()
+    assert (ended.ending, ended.code) == (Ending.EXITED, 0)
+    assert tail(folder.log) == ""
+
+
+async def test_a_long_log_is_read_in_pieces_and_the_person_is_heard_in_between(
+    folder: RunFolder, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.0)
+    folder.path.mkdir(parents=True)
+    folder.log.write_bytes(b"noise\n" * 4_000_000 + b"METRIC a=1\n")
+    folder.exit.write_bytes(msgspec.json.encode(Exit(ending=Ending.EXITED, code=0)))
+    run, asked = Run(folder, identity), []
+    await run.wait(lambda: bool(asked.append(1)))
+    assert len(asked) >= 5
+    assert run.scanner.metrics == {"a": 1.0}
 
 
 # ------------------------------------------------------------------------------------------------------- secrets

@@ -30,16 +30,21 @@ def supervise(folder: RunFolder) -> Supervise:
     """Starts a supervisor over a bash script (or another command)."""
 
     def start(
-        script: str = "", *, command: list[str] | None = None, limit: float = 60.0, grace: float = 60.0
+        script: str = "",
+        *,
+        command: list[str] | None = None,
+        limit: float = 60.0,
+        grace: float = 60.0,
+        order: bytes = b"-",
     ) -> subprocess.Popen[bytes]:
-        order = Order(
+        wanted = Order(
             command=command or ["bash", "-c", script],
             directory=str(folder.path),
             environment={"PATH": os.environ["PATH"]},
             limit=limit,
             grace=grace,
         )
-        folder.order.write_bytes(msgspec.json.encode(order))
+        folder.order.write_bytes(msgspec.json.encode(wanted) if order == b"-" else order)
         lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o644)
         fcntl.flock(lock, fcntl.LOCK_EX)
         process = subprocess.Popen(
@@ -110,17 +115,17 @@ def test_a_run_that_cleans_up_on_sigterm_gets_the_time_to(folder: RunFolder, sup
     until(lambda: said(folder), "the script is up")
     process.terminate()
     got = ended(folder, process)
-    assert (got.ending, got.code, said(folder)[-1]) == (Ending.SKIPPED, 7, "cleaned")
+    assert (got.ending, got.code, said(folder)[-1]) == (Ending.KILLED, 7, "cleaned")
 
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
-def test_a_supervisor_that_is_asked_to_ends_its_run_as_skipped(
+def test_a_supervisor_that_is_asked_to_ends_its_run_as_killed(
     folder: RunFolder, supervise: Supervise, asked: signal.Signals
 ) -> None:
     process = supervise("echo $$; exec sleep 1000")
     until(lambda: said(folder), "the script is up")
     process.send_signal(asked)
-    assert ended(folder, process).ending is Ending.SKIPPED
+    assert ended(folder, process).ending is Ending.KILLED
     assert not is_alive(said(folder)[0])
 
 
@@ -140,7 +145,7 @@ def test_a_tree_that_ignores_sigterm_and_left_its_session_is_ended_whole(
     until(lambda: len(said(folder)) == 3, "all three are up")
     process.terminate()
     got = ended(folder, process)
-    assert (got.ending, got.code) == (Ending.SKIPPED, -9)
+    assert (got.ending, got.code) == (Ending.KILLED, -9)
     assert not any(is_alive(pid) for pid in said(folder))
 
 
@@ -179,29 +184,56 @@ def test_who_looks_after_a_run_is_on_disk_while_it_runs(folder: RunFolder, super
     process = supervise("echo up; sleep 1000")
     until(lambda: said(folder), "the script is up")
     alive = msgspec.json.decode(alive_file(folder).read_bytes(), type=Alive)
-    assert alive.supervisor == process.pid
+    assert psutil.Process(alive.supervisor).ppid() == process.pid
     process.terminate()
     assert ended(folder, process).started == alive.started
 
 
-def test_the_lock_is_held_as_long_as_the_supervisor_lives_and_no_longer(
-    folder: RunFolder, supervise: Supervise
-) -> None:
-    process = supervise("setsid sleep 1000 & echo $!; sleep 1000")
-    until(lambda: said(folder), "the script is up")
+def inner(folder: RunFolder) -> int:
+    return msgspec.json.decode(alive_file(folder).read_bytes(), type=Alive).supervisor
+
+
+def is_locked(folder: RunFolder) -> bool:
     with folder.lock.open("rb") as lock:
-        with pytest.raises(BlockingIOError):
+        try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        process.kill()
-        process.wait()
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+@pytest.mark.parametrize(("killed", "ending"), [("keeper", Ending.KILLED), ("inner", Ending.LOST)])
+def test_whichever_of_its_processes_is_killed_the_other_ends_all_of_the_run_and_lets_go(
+    folder: RunFolder, supervise: Supervise, killed: str, ending: Ending
+) -> None:
+    process = supervise(STUBBORN, grace=0.3)
+    until(lambda: len(said(folder)) == 3, "all three are up")
+    assert is_locked(folder)
+    os.kill(process.pid if killed == "keeper" else inner(folder), signal.SIGKILL)
+    until(lambda: not is_locked(folder), "the lock is free")
+    assert not any(is_alive(pid) for pid in said(folder))
+    process.wait()
+    got = msgspec.json.decode(folder.exit.read_bytes(), type=Exit)
+    assert got.ending is ending
+    assert got.problem
+
+
+def test_the_lock_is_free_once_both_of_its_processes_are_killed(folder: RunFolder, supervise: Supervise) -> None:
+    process = supervise("setsid sleep 1000 & echo $!; echo $$; exec sleep 1000")
+    until(lambda: len(said(folder)) == 2, "the script is up")
+    process.send_signal(signal.SIGSTOP)
+    os.kill(inner(folder), signal.SIGKILL)
+    process.kill()
+    process.wait()
+    until(lambda: not is_locked(folder), "the lock is free")
+    until(lambda: not is_alive(said(folder)[1]), "the run is gone")
+    assert not folder.exit.exists()
     os.kill(int(said(folder)[0]), signal.SIGKILL)
 
 
-def test_a_run_dies_with_its_supervisor(folder: RunFolder, supervise: Supervise) -> None:
-    process = supervise("echo $$; exec sleep 1000")
-    until(lambda: said(folder), "the script is up")
-    process.kill()
-    process.wait()
-    until(lambda: not is_alive(said(folder)[0]), "the run is gone")
-    assert not folder.exit.exists()
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"command":["true"]}'])
+def test_an_order_that_says_nothing_is_not_carried_out(folder: RunFolder, supervise: Supervise, content: bytes) -> None:
+    process = supervise("echo up", order=content)
+    got = ended(folder, process)
+    assert got.ending is Ending.UNSTARTED
+    assert "order.json can't be read" in got.problem
