@@ -71,7 +71,7 @@ def learned(history: History) -> str:
         return "No run has produced a metric yet.\n"
     experiments = segment.experiments
     kept = [each for each in experiments if each.kept and each is not baseline]
-    counts = Counter(each.status for each in experiments)
+    counts = Counter(each.result if each.inconclusive else each.status for each in experiments)
     state = [_runs(len(experiments)), f"{len(kept)} kept", f"{counts['crash']} crashed"]
     if failed := counts["checks_failed"]:
         state.append(f"{failed} failed {'its' if failed == 1 else 'their'} checks")
@@ -108,15 +108,16 @@ def _knobs(history: History, experiment: Experiment) -> list[tuple[str, knobs.Va
 
 
 def _dead_ends(experiments: tuple[Experiment, ...]) -> list[Experiment]:
-    failed = [each for each in experiments if not each.kept and not each.skipped]
+    failed = [each for each in experiments if not each.kept and not each.inconclusive]
     worst_first = sorted(failed, key=lambda each: (each.status == "discard", -(each.metric or 0.0)))
     return worst_first[:BEST_SHOWN]
 
 
 def _line(experiment: Experiment) -> str:
-    facts = [f"run {experiment.run}", "skipped" if experiment.skipped else experiment.status.replace("_", " ")]
-    if experiment.status != "checks_failed" and not experiment.skipped:
+    without_verdict = experiment.result if experiment.inconclusive else None
+    facts = [f"run {experiment.run}", without_verdict or experiment.status.replace("_", " ")]
+    if experiment.status != "checks_failed" and not without_verdict:
         facts.append("no metric" if experiment.metric is None else f"{experiment.metric:.6f}")
     reason = experiment.asi.get("result", "")
     line = f"- {', '.join(facts)}: {experiment.description}"
-    return f"{line} ({reason})" if reason and not experiment.skipped else line
+    return f"{line} ({reason})" if reason not in ("", without_verdict) else line

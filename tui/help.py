@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from tui.painter import LineView
-from tui.panes.runs import MARKS, SKIPPED
+from tui.panes.runs import MARKS, NO_VERDICT
 from tui.spans import Span, Spans, wrap
 
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→", "question_mark": "?", "pageup": "pgup", "pagedown": "pgdn"}
@@ -25,7 +25,7 @@ MEANINGS = (
         "Failed its checks: it changed a guarded file, its metric is not the evaluator's own, or "
         "autoresearch.checks.sh failed; taken back",
     ),
-    (SKIPPED, "muted", "Skipped: ended by a person"),
+    (NO_VERDICT, "muted", "Skipped by a person, or lost (killed from outside): no verdict"),
     ("Δ", "muted", "Its metric minus that of the incumbent of its time"),
 )
 """(mark, role, what it means) in the runs and the history."""

@@ -8,7 +8,7 @@ from tui.text import bpb, change, duration
 from tui.view_state import ViewState
 
 GAP = Span("   ")
-BAR = 8
+BAR = 6
 EIGHTHS = " ▏▎▍▌▋▊▉"
 STRENGTH = ((2.0, "likely real", "good"), (1.0, "marginal", "warn"), (0.0, "noise", "muted"))
 

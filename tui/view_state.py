@@ -189,8 +189,9 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
             return replace(state, notice=Notice(event.at, _verdict(event), _role(event.status)))
         case Recorded():
             return _settled(state)
-        case Paused():
-            return replace(state, paused=event)
+        case Paused(reason=reason):
+            still_in_trouble = not reason and state.paused is not None
+            return state if still_in_trouble else replace(state, paused=event)
         case Resumed():
             return replace(state, paused=None)
         case CommandDone():
@@ -228,6 +229,11 @@ def _verdict(event: Judged) -> str:
 def status_words(status: str) -> str:
     """checks_failed as it is said: checks failed."""
     return clean(status).replace("_", " ")
+
+
+def outcome(experiment: Experiment) -> str:
+    """What became of an experiment, in words: its status, or why it has no verdict."""
+    return clean(experiment.result) if experiment.inconclusive else status_words(experiment.status)
 
 
 def _role(status: str) -> str:
@@ -286,17 +292,9 @@ class Subject:
     @property
     def name(self) -> str:
         """For a pane's title: run 7 · keep."""
-        status = (
-            "cut off"
-            if self.is_cut_off
-            else "live"
-            if self.is_live
-            else status_words(self.row.experiment.status)
-            if self.row
-            else ""
-        )
-        if self.experiment and self.experiment.skipped:
-            status = "skipped"
+        status = "cut off" if self.is_cut_off else "live" if self.is_live else ""
+        if self.experiment:
+            status = outcome(self.experiment)
         return f"run {self.run} · {status}" if status else f"run {self.run}"
 
 

@@ -177,6 +177,15 @@ def test_a_metric_that_failed_its_checks_is_a_dead_end_however_good_it_looks(
     assert "run 5, checks failed" in dead_ends and "0.100000" not in dead_ends
 
 
+def test_a_run_without_a_verdict_is_no_dead_end_and_no_crash(history: History, workspace: Workspace) -> None:
+    LedgerFile(workspace).append(
+        Experiment(run=0, status="crash", result="lost", description="x", asi={"result": "killed from outside"})
+    )
+    text = document.learned(History.of(workspace))
+    assert "5 runs, 1 kept, 1 crashed." in text
+    assert "- run 5, lost: x (killed from outside)" in text and "run 5" not in text.split("Dead ends")[1]
+
+
 def test_what_was_learned_names_baseline_incumbent_knobs_and_dead_ends(history: History) -> None:
     text = document.learned(history)
     assert "4 runs, 1 kept, 1 crashed" in text

@@ -47,7 +47,7 @@ class Terminal:
     def press(self, *keys: str) -> None:
         self.tmux("send-keys", *keys)
 
-    def shows(self, text: str) -> None:
+    def check_shows(self, text: str) -> None:
         until(lambda: text in self.screen(), f"{text!r} on\n{self.screen()}")
 
     def close(self) -> None:
@@ -86,31 +86,31 @@ def test_q_leaves_the_engine_running_and_the_same_command_comes_back(
     terminal: Terminal, workspace: Workspace, width: int, height: int
 ) -> None:
     terminal.open(f"{PROGRAM} {workspace.root}", width, height)
-    terminal.shows("training")
+    terminal.check_shows("training")
     until(lambda: len(experiments(workspace)) >= 2, "two experiments")
     engine = engine_of(workspace)
     assert engine is not None
     terminal.press("q")
-    terminal.shows("left with 0")
+    terminal.check_shows("left with 0")
     assert "The engine goes on" in terminal.screen()
     assert engine_of(workspace) == engine
 
     terminal.close()
     count = len(experiments(workspace))
     terminal.open(f"{PROGRAM} {workspace.root}", width, height)
-    terminal.shows("baseline")
+    terminal.check_shows("baseline")
     until(lambda: len(experiments(workspace)) > count, "another experiment")
     assert engine_of(workspace) == engine
 
 
 def test_kill_9_on_the_screen_changes_nothing_in_the_run(terminal: Terminal, workspace: Workspace) -> None:
     terminal.open(f"{PROGRAM} {workspace.root}", 100, 30)
-    terminal.shows("training")
+    terminal.check_shows("training")
     engine = engine_of(workspace)
     until(lambda: len(experiments(workspace)) >= 1, "the baseline")
     (viewer,) = viewers(workspace)
     os.kill(viewer, signal.SIGKILL)
-    terminal.shows("left with 137")
+    terminal.check_shows("left with 137")
     count = len(experiments(workspace))
     until(lambda: len(experiments(workspace)) >= count + 2, "two more experiments")
 
@@ -122,7 +122,7 @@ def test_kill_9_on_the_screen_changes_nothing_in_the_run(terminal: Terminal, wor
 
 def test_the_terminal_itself_dies_and_nothing_of_the_screen_is_left(terminal: Terminal, workspace: Workspace) -> None:
     terminal.open(f"exec {PROGRAM} {workspace.root}", 100, 30)
-    terminal.shows("training")
+    terminal.check_shows("training")
     engine = engine_of(workspace)
     until(lambda: viewers(workspace), "the viewer")
     terminal.close()
@@ -135,20 +135,20 @@ def test_pause_skip_and_stop_are_taken_from_the_keyboard(terminal: Terminal, wor
     terminal.open(f"{PROGRAM} {workspace.root}", 120, 35)
     until(lambda: under_way(workspace) >= 2, "run 2")
     terminal.press("p")
-    terminal.shows("paused")
+    terminal.check_shows("paused")
     until(lambda: under_way(workspace) == 0, "no run under way")
     count = len(experiments(workspace))
     terminal.press("p")
-    terminal.shows(f"run {count + 1}")
+    terminal.check_shows(f"run {count + 1}")
 
     terminal.press("s")
-    terminal.shows("Skip run")
+    terminal.check_shows("Skip run")
     terminal.press("y")
     until(lambda: any(each.skipped for each in experiments(workspace)), "a skipped run")
 
     terminal.press("C-q")
-    terminal.shows("Stop the engine?")
+    terminal.check_shows("Stop the engine?")
     terminal.press("a")
     until(lambda: engine_of(workspace) is None, "the engine's end")
-    terminal.shows("stopped")
+    terminal.check_shows("stopped")
     check_settled(workspace)

@@ -5,6 +5,7 @@ from pathlib import Path
 from engine.events import Proposed
 from tests.tui import sessions
 from tui.diff import changed_knobs, compare, knob_line, read_patch, styled
+from tui.panes.history import points_of
 from tui.panes.notes import notes_of
 from tui.panes.runs import STATUS, header_spans, live_spans, row_spans
 from tui.progress import Progress, parse
@@ -19,7 +20,7 @@ def read(recorder: sessions.Recorder) -> ViewState:
     return Session(recorder.workspace, is_alive=lambda: True).poll()
 
 
-def notes(state: ViewState, run: int | None, cells: int = 60) -> list[str]:
+def check_notes(state: ViewState, run: int | None, cells: int = 60) -> list[str]:
     about = subject(state, run)
     assert about is not None
     lines = notes_of(about, cells)
@@ -32,26 +33,37 @@ def test_the_notes_begin_with_the_keys_that_matter(tmp_path: Path) -> None:
     recorder.ledger.add_note(8, "looked at this twice")
     recorder.ledger.add_note(10, "odd from the start")
     state = read(recorder)
-    text = notes(state, 8)
+    text = check_notes(state, 8)
     order = [
         next(at for at, line in enumerate(text) if line.startswith(name))
         for name in ("crash", "exit code 1", "hypothesis", "change", "result", "next", "note", "peak_memory_mb")
     ]
     assert order == sorted(order)
-    assert any("odd from the start" in line for line in notes(state, None))
+    assert any("odd from the start" in line for line in check_notes(state, None))
 
 
 def test_a_skipped_run_is_said_to_be_skipped_once(tmp_path: Path) -> None:
     recorder = sessions.three(tmp_path)
     recorder.finish("discard", None, "skipped", description="d", result="skipped", asi={"result": "skipped"})
-    assert sum(line.count("skipped") for line in notes(read(recorder), 4)) == 1
+    assert sum(line.count("skipped") for line in check_notes(read(recorder), 4)) == 1
+
+
+def test_a_run_that_was_killed_from_outside_is_called_lost_and_is_no_crash(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    recorder.finish("crash", None, "killed from outside", description="d", result="lost")
+    state = read(recorder)
+    assert "– lost " in plain(row_spans(state.rows[-1], is_best=False, wide=False))
+    assert check_notes(state, 4)[1:3] == ["lost", "killed from outside"]
+    assert [point.run for point in points_of(state.rows, 0)] == [1, 2, 3]
+    about = subject(state, 4)
+    assert about is not None and about.name == "run 4 · lost"
 
 
 def test_a_reason_that_is_the_result_is_said_once(tmp_path: Path) -> None:
     recorder = sessions.three(tmp_path)
     reason = "prepare.py was changed during the run, and restored"
     recorder.finish("checks_failed", 0.1, reason, description="d", asi={"result": reason})
-    text = notes(read(recorder), 4, 80)
+    text = check_notes(read(recorder), 4, 80)
     assert [line for line in text if reason in line] == [f"result      {reason}"]
     assert text[1] == "checks failed  0.1000", "no difference to the incumbent is taken of a metric that nobody trusts"
 
@@ -71,7 +83,7 @@ def test_no_difference_is_not_written_as_a_number(tmp_path: Path) -> None:
     assert best is not None
     recorder.finish("discard", best.metric, "equal", description="d")
     state = read(recorder)
-    said = [plain(row_spans(state.rows[-1], is_best=False, wide=False)), *notes(state, 4)]
+    said = [plain(row_spans(state.rows[-1], is_best=False, wide=False)), *check_notes(state, 4)]
     assert not any("0.0000" in line for line in said)
 
 
@@ -88,7 +100,7 @@ def test_notes_from_a_file_can_do_no_harm(tmp_path: Path) -> None:
             "asi": {"hypothesis": "a\x1b[31mb\nc\u202ed", "nested": {"k": ["\u0007", 1]}, "number": 7, "none": None},
         },
     )
-    text = "\n".join(notes(read(recorder), 3, 40))
+    text = "\n".join(check_notes(read(recorder), 3, 40))
     assert "[red]x[/]" in text and "ab" in text and "cd" in text and "number" in text
     assert not set(text) & {"\x1b", "\x07", "\x9b", "\u202e"}
 

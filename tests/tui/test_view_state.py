@@ -147,6 +147,12 @@ def test_a_pause_while_a_candidate_is_proposed_lets_it_run() -> None:
     assert condition(state).word == "paused" and "no next experiment" in trouble(state)
 
 
+def test_a_person_who_pauses_a_loop_in_trouble_hides_no_trouble() -> None:
+    state = fold(ViewState(alive=True), [STARTED, Paused(), Paused(reason="No space left on device"), Paused()])
+    assert "No space" in trouble(state)
+    assert trouble(fold(state, [Resumed(), Paused()])) == ""
+
+
 def test_the_trouble_of_an_engine_that_is_gone_is_no_longer_shown() -> None:
     state = fold(ViewState(alive=True), [STARTED, Paused(reason="No space left on device")])
     assert "No space" not in trouble(replace(state, alive=False))

@@ -19,7 +19,7 @@ def points_of(rows: Sequence[Row], segment: int) -> list[Point]:
     points = []
     for row in rows:
         experiment = row.experiment
-        if experiment.segment != segment or experiment.skipped:
+        if experiment.segment != segment or experiment.inconclusive:
             continue
         value = None if experiment.crashed else experiment.metric
         points.append(Point(experiment.run, value, experiment.status))

@@ -12,7 +12,7 @@ from tui.painter import LineView
 from tui.panes.pane import Pane, View
 from tui.spans import Span, Spans, wrap
 from tui.text import bpb, change, clean, clean_lines, count, duration, memory
-from tui.view_state import Subject, status_words
+from tui.view_state import Subject, outcome, status_words
 
 STATUS_ROLES = {"keep": "good", "discard": "muted", "crash": "bad", "checks_failed": "warn"}
 LABEL = 12
@@ -72,13 +72,13 @@ def _description(subject: Subject) -> str:
 
 def _status(subject: Subject) -> str:
     experiment = subject.experiment
+    if experiment is not None and experiment.inconclusive:
+        return "discard"
     return subject.verdict.status if subject.verdict else experiment.status if experiment else ""
 
 
 def _word(subject: Subject) -> str:
-    if subject.experiment and subject.experiment.skipped:
-        return "skipped"
-    return status_words(_status(subject))
+    return outcome(subject.experiment) if subject.experiment else status_words(_status(subject))
 
 
 def _verdict(subject: Subject, word: str, width: int) -> list[Spans]:

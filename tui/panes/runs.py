@@ -12,10 +12,10 @@ from tui.painter import Lines, LineView
 from tui.panes.pane import Pane, View
 from tui.spans import Span, Spans, column
 from tui.text import bpb, change, clean, count, duration, memory
-from tui.view_state import Row, ViewState, status_words
+from tui.view_state import Row, ViewState, outcome
 
 MARKS = {"keep": ("●", "good"), "discard": ("○", "muted"), "crash": ("×", "bad"), "checks_failed": ("!", "warn")}
-SKIPPED = "–"
+NO_VERDICT = "–"
 WORDS = {"checks_failed": "checks"}
 """A status as it is said where there is little room."""
 STATUS, METRIC, DELTA, MEMORY, TIME = 9, 8, 9, 9, 9
@@ -35,9 +35,9 @@ def row_spans(row: Row, *, is_best: bool, wide: bool = True) -> Spans:
     """One experiment's line; the columns are those of header_spans."""
     experiment = row.experiment
     mark, role = MARKS.get(experiment.status, ("?", "warn"))
-    word = WORDS.get(experiment.status, status_words(experiment.status))
-    if experiment.skipped:
-        mark, word = SKIPPED, "skipped"
+    word = WORDS.get(experiment.status, outcome(experiment))
+    if experiment.inconclusive:
+        mark, role = NO_VERDICT, "muted"
     elif row.is_baseline:
         word = "baseline"
     elif is_best:
