@@ -63,9 +63,13 @@ class Verdict:
 
 
 def judge(
-    candidate: Candidate, incumbent: Incumbent | None, policy: PolicySettings, direction: str = "lower"
+    candidate: Candidate,
+    incumbent: Incumbent | None,
+    policy: PolicySettings,
+    direction: str = "lower",
+    floor: NoiseFloor | None = None,
 ) -> Verdict:
-    """Keep or discard. ``direction``: which way the metric improves, "lower" or "higher"."""
+    """Keep or discard. ``direction``: which way the metric improves, "lower" or "higher"; ``floor``: where measured."""
     if candidate.skipped:
         return Verdict(Status.DISCARD, "skipped")
     if candidate.failure:
@@ -85,7 +89,7 @@ def judge(
     if candidate.only_seeds_differ:
         return Verdict(Status.DISCARD, f"only the seed differs ({candidate.metric:.6f}): a luckier one is no finding")
     gain = incumbent.metric - candidate.metric if direction == "lower" else candidate.metric - incumbent.metric
-    return _weigh(gain, candidate, incumbent, policy)
+    return _weigh(gain, candidate, incumbent, policy, 0.0 if floor is None else floor.sd)
 
 
 CONFIRMING_RUNS = 1
@@ -110,13 +114,16 @@ def must_confirm(
     return gain <= floor.margin(len(repeats), incumbent.runs)
 
 
-def _weigh(gain: float, candidate: Candidate, incumbent: Incumbent, policy: PolicySettings) -> Verdict:
+def _weigh(gain: float, candidate: Candidate, incumbent: Incumbent, policy: PolicySettings, noise: float) -> Verdict:
     change = f"{incumbent.metric:.6f} → {candidate.metric:.6f}"
     if abs(gain) <= policy.equal_within:
         if candidate.growth.simpler:
             return Verdict(Status.KEEP, f"simplification: equal ({change}) with {_less(candidate.growth)}")
         return Verdict(Status.DISCARD, f"equal ({change}) and not simpler")
     if gain < 0:
+        if -gain <= noise and candidate.growth.simpler:
+            equal = f"equal within the noise of {noise:.2g} ({change})"
+            return Verdict(Status.KEEP, f"simplification: {equal} with {_less(candidate.growth)}")
         return Verdict(Status.DISCARD, f"worse by {-gain:.6f} ({change})")
     if gain < policy.small_gain and candidate.growth.lines >= policy.many_lines:
         return Verdict(

@@ -232,3 +232,22 @@ def test_an_incumbent_of_many_runs_is_surer() -> None:
     gain = 8.0 - 0.9 * MARGIN
     assert must_confirm([gain], INCUMBENT, FLOOR)
     assert not must_confirm([gain], replace(INCUMBENT, runs=100), FLOOR)
+
+
+@pytest.mark.parametrize(
+    ("metric", "growth", "floor", "expected"),
+    [
+        (8.25, SIMPLER, FLOOR, KEEP),
+        (8.2501, SIMPLER, FLOOR, DISCARD),
+        (8.25, SIMPLER, None, DISCARD),
+        (8.25, Size(0, 0), FLOOR, DISCARD),
+        (7.8, Size(0, 0), FLOOR, KEEP),
+        (7.8, LARGER, FLOOR, DISCARD),
+    ],
+    ids=["simpler", "just too much worse", "no floor", "not simpler", "lower is better still", "not worth the lines"],
+)
+def test_simpler_code_that_is_equal_within_the_noise_is_kept(
+    metric: float, growth: Size, floor: NoiseFloor | None, expected: Status
+) -> None:
+    assert judge(Candidate(metric, growth=growth), INCUMBENT, POLICY, "lower", floor).status is expected
+    assert judge(Candidate(16 - metric, growth=growth), INCUMBENT, POLICY, "higher", floor).status is expected
