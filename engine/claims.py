@@ -135,7 +135,7 @@ class _Weighing:
         if fresh is not None and fresh.is_real and fresh.low < fresh.high:
             if seeds:
                 return Standing.CONFIRMED, f"fresh runs: {fresh.text}"
-            return Standing.LIKELY, f"fresh runs: {fresh.text}, but with the same seeds again"
+            return Standing.LIKELY, f"fresh runs: {fresh.text}, but other seeds were not tried"
         if self._gain([before.metric or 0.0], [after.metric or 0.0]) <= 0:
             return Standing.UNPROVEN, f"no gain over run {before.run}"
         if self.floor is None:

@@ -17,6 +17,10 @@ Configuration = tuple[int, int | None]
 """An experiment's run, and the kept change that was taken out of it, if any."""
 
 
+FIRST_SEED = 1001
+"""Of repeats: a train.py seldom holds one of the next few hundred itself."""
+
+
 @dataclass(frozen=True)
 class Draw:
     """One run of a configuration: its metric, and its seed (None: train.py's own)."""
@@ -75,6 +79,16 @@ def floor(segment: Segment) -> NoiseFloor | None:
     return _pool(across, across_seeds=True) or _pool(
         (metrics for group in groups for metrics in _same_seed(group)), across_seeds=False
     )
+
+
+def next_seed(segment: Segment, verification: str = "") -> int:
+    """The first seed after all that repeats of the segment had, those of ``verification`` left out, if it is named.
+
+    On a deterministic machine a seed that a configuration was picked with would bring its luck back.
+    """
+    seeds = [seed for each in segment.experiments for seed in each.seeds]
+    seeds += [each.seed for each in segment.repeats if not verification or each.verification != verification]
+    return max([FIRST_SEED - 1, *(seed for seed in seeds if seed is not None)]) + 1
 
 
 def draws(segment: Segment) -> dict[Configuration, list[Draw]]:

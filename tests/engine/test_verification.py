@@ -85,6 +85,15 @@ def test_another_verification_begins_anew_with_other_seeds() -> None:
     assert next_turn(halfway, "second", (1, 4), each=2) == Turn(4, 1003)
 
 
+def test_a_verification_takes_no_seed_that_something_was_picked_with() -> None:
+    picked = Experiment(run=4, metric=1.0, status="keep", repeats=(0.9, 1.1), seeds=(None, 1001))
+    segment = Segment(0, Config(), (BASELINE, picked), (Repeat(run=1, metric=2.0, seed=1002),))
+    first = next_turn(segment, "v", (1, 4), each=2)
+    assert first == Turn(1, 1003)
+    second = next_turn(taken(taken(segment, "v", first, 2.0), "v", Turn(4, 1003), 1.0), "v", (1, 4), each=2)
+    assert second == Turn(1, 1004)
+
+
 def test_each_kept_change_taken_out_has_its_turn_in_every_round() -> None:
     segment, turns = EMPTY, []
     while turn := next_turn(segment, "v", (1, 4), (2, 4), each=2):
