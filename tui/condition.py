@@ -35,8 +35,9 @@ def condition(state: ViewState) -> Condition:
     """How the session stands."""
     if not state.alive:
         if state.stopped is not None:
-            failed = state.stopped.failed
-            return Condition("failed", "bad") if failed else Condition("stopped", "warn", clean(state.stopped.reason))
+            if state.stopped.failed:
+                return Condition("failed", "bad")
+            return Condition("stopped", "warn", clean(state.stopped.reason).removeprefix("stopped "))
         if state.engine is not None:
             return Condition("engine gone", "bad")
         return Condition("no engine", "warn", "nothing runs here yet")

@@ -223,6 +223,8 @@ def _settled(state: ViewState) -> ViewState:
 
 def _verdict(event: Judged) -> str:
     reason = clean(event.reason)
+    if reason == "skipped":
+        return f"Run {event.run}: skipped"
     return f"Run {event.run}: {status_words(event.status)}" + (f", {reason}" if reason else "")
 
 

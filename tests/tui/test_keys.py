@@ -300,6 +300,16 @@ async def test_the_runs_choose_what_the_other_panes_show(tmp_path: Path) -> None
         assert app.selected is None and "run 101 · live" in app.main.pane("log").about
 
 
+async def test_a_description_that_is_cut_says_so(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    recorder.finish("discard", 1.8, "worse", description="a long story " * 9)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        (line,) = (line for line in shown(app).splitlines() if "a long story" in line)
+        assert "…" in line
+
+
 async def test_the_log_follows_until_one_scrolls_up(tmp_path: Path) -> None:
     recorder = sessions.three(tmp_path)
     log = recorder.workspace.run_folder(4).log

@@ -163,8 +163,8 @@ def test_an_engine_that_left_and_one_that_vanished_are_told_apart() -> None:
     running = fold(ViewState(alive=True), [STARTED, PROPOSED])
     gone = replace(running, alive=False)
     assert condition(gone).word == "engine gone" and "engine.log" in trouble(gone)
-    left = replace(fold(running, [EngineStopped(reason="asked to")]), alive=False)
-    assert condition(left).word == "stopped"
+    left = replace(fold(running, [EngineStopped(reason="stopped by a person")]), alive=False)
+    assert condition(left) == ("stopped", "warn", "by a person")
     failed = replace(fold(running, [EngineStopped(reason="another branch", failed=True)]), alive=False)
     assert condition(failed).word == "failed" and "another branch" in trouble(failed)
 
@@ -178,6 +178,8 @@ def test_acknowledgements_warnings_and_ideas_become_notices() -> None:
     assert [idea.id for idea in state.ideas] == ["a", "b"]
     state = fold(state, [IdeaTaken(at=5, id="a", run=7), IdeaTaken(at=6, id="b", problem="no such knob")])
     assert not state.ideas and state.notice is not None and "no such knob" in state.notice.text
+    state = fold(state, [Judged(at=6, run=8, status="discard", reason="skipped")])
+    assert state.notice is not None and state.notice.text == "Run 8: skipped"
     state = fold(state, [Thrashing(at=7, count=3)])
     assert state.thrashing == 3
 

@@ -10,7 +10,7 @@ from textual.message import Message
 from engine.events import IdeaQueued
 from tui.painter import Lines, LineView
 from tui.panes.pane import Pane, View
-from tui.spans import Span, Spans, column
+from tui.spans import Span, Spans, column, fit
 from tui.text import bpb, change, clean, count, duration, memory
 from tui.view_state import Row, ViewState, outcome
 
@@ -165,6 +165,9 @@ class RunsView(LineView):
         return "cursor" if self._selected is not None and y == self.cursor else ""
 
     def line_at(self, y: int) -> Spans:
+        return fit(self._spans_at(y), self.size.width)
+
+    def _spans_at(self, y: int) -> Spans:
         if y < self._offset:
             return live_spans(self._state, self._now, wide=self.size.width >= WIDE)
         row = self._state.rows[len(self._state.rows) - 1 - (y - self._offset)]
