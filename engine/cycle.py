@@ -253,7 +253,7 @@ class Cycle:
         """What the judge is to know of a run that is over; guarded files are as they were afterwards."""
         metric = run.scanner.metrics.get(history.segment.config.metric_name)
         failure = diagnosis.failure(ended, metric is None, log_tail, self.settings.run.limit_seconds)
-        violations = list(await asyncio.to_thread(self.guards.restore))
+        violations = list(await asyncio.to_thread(self.guards.restore, run.folder))
         if metric is not None:
             baseline = evidence.baseline_of(self.workspace, history.segment)
             if wrong := evidence.disagreement(run.folder, flight.id, metric, baseline=baseline):
@@ -277,7 +277,7 @@ class Cycle:
         """Run autoresearch.checks.sh, where there is one: what it said if it failed, and whether it was skipped."""
         if not self.workspace.checks.exists():
             return "", False
-        checks = Run(self._folder(flight).checks, flight.id)
+        checks = Run(self._folder(flight).checks, f"{flight.id}-checks")
         if not checks.begun:
             checks.start([str(self.workspace.checks)], self.workspace, self.settings.run)
         ended = await checks.wait(lambda: self.control.must_end_run)

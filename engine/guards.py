@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from engine.files import write_atomically
-from engine.workspace import GUARDED, Workspace
+from engine.jsonlines import UNREADABLE
+from engine.workspace import GUARDED, RunFolder, Workspace
 
 MANIFEST = "manifest.json"
 
@@ -57,42 +58,45 @@ class Guards:
             }
         self._keep_copy()
 
-    def restore(self) -> tuple[str, ...]:
-        """Put back what was changed, keep the changed version in ``rescued/``; says what was found."""
-        violations = []
+    def restore(self, folder: RunFolder) -> tuple[str, ...]:
+        """Put back what a run changed, keep the changed version in ``rescued/``; says what was found.
+
+        It is written down in the run's folder before it is mended, so that an engine that is killed in between
+        leaves its successor no clean workspace and no suspicion.
+        """
+        note = folder.path / "violations.json"
+        violations = _noted(note)
         for name, original in self._originals.items():
             path = self._workspace.root / name
             if _is_as(path, original):
                 if original is not None and _mode(path) != original.mode:
                     path.chmod(original.mode)
                 continue
-            rescued = self._rescue(path)
+            is_there, aside = os.path.lexists(path), self._workspace.rescued / f"{name}.{time.time_ns()}"
+            rescued = aside.relative_to(self._workspace.root)
+            if original is None:
+                sentence = f"{name} was added during the run, and moved to {rescued}"
+            elif is_there:
+                sentence = f"{name} was changed during the run: it is as before, the other version is {rescued}"
+            else:
+                sentence = f"{name} was removed during the run, and put back"
+            if is_there or name not in violations:
+                violations[name] = sentence
+                write_atomically(note, msgspec.json.encode(violations))
+            if is_there:
+                aside.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(aside)
             if original is not None:
                 write_atomically(path, original.content, scratch=self._workspace.state)
                 path.chmod(original.mode)
-            if original is None:
-                violations.append(f"{name} was added during the run, and moved to {rescued}")
-            elif rescued:
-                violations.append(f"{name} was changed during the run: it is as before, the other version is {rescued}")
-            else:
-                violations.append(f"{name} was removed during the run, and put back")
         self._keep_copy()
-        return tuple(violations)
-
-    def _rescue(self, path: Path) -> str:
-        """Move aside what is there; returns where it is now, from the workspace's root."""
-        if not os.path.lexists(path):
-            return ""
-        self._workspace.rescued.mkdir(parents=True, exist_ok=True)
-        target = self._workspace.rescued / f"{path.name}.{time.time_ns()}"
-        path.rename(target)
-        return str(target.relative_to(self._workspace.root))
+        return tuple(violations.values())
 
     def _read_copy(self) -> dict[str, Original | None]:
         """What an earlier engine kept, as far as it is whole."""
         try:
             manifest = msgspec.json.decode((self._copy / MANIFEST).read_bytes(), type=dict[str, Kept | None])
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (OSError, *UNREADABLE):
             return {}
         known: dict[str, Original | None] = {}
         for name in GUARDED:
@@ -133,6 +137,13 @@ def _is_as(path: Path, original: Original | None) -> bool:
     if original is None:
         return not os.path.lexists(path)
     return path.is_file() and path.stat().st_size == len(original.content) and path.read_bytes() == original.content
+
+
+def _noted(note: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(note.read_bytes(), type=dict[str, str])
+    except (OSError, *UNREADABLE):
+        return {}
 
 
 def _remove(path: Path) -> None:

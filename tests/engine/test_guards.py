@@ -1,5 +1,6 @@
 """The rules of the game are as they were after every run, and what a run made of them is kept for a look."""
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -25,6 +26,14 @@ def committed(name: str) -> bytes | None:
     return None if name == CHECKS else f"{name} as committed\n".encode()
 
 
+_runs = itertools.count(1)
+
+
+def restore(workspace: Workspace, guards: Guards) -> tuple[str, ...]:
+    """As after a run of its own."""
+    return guards.restore(workspace.run_folder(next(_runs)))
+
+
 def take_over(workspace: Workspace) -> Guards:
     """As an engine makes them that finds a run under way."""
     return Guards(workspace, committed, in_flight=True)
@@ -41,7 +50,7 @@ def rescued(workspace: Workspace) -> list[bytes]:
 
 def test_where_nothing_was_touched_nothing_happens(workspace: Workspace, guards: Guards) -> None:
     before = snapshot(workspace.root)
-    assert guards.restore() == ()
+    assert restore(workspace, guards) == ()
     assert snapshot(workspace.root) == before
 
 
@@ -49,33 +58,33 @@ def test_where_nothing_was_touched_nothing_happens(workspace: Workspace, guards:
 def test_a_changed_file_is_restored_said_and_kept_aside(workspace: Workspace, guards: Guards, name: str) -> None:
     before = ours(workspace)
     (workspace.root / name).write_bytes(b"cheat \xff")
-    (sentence,) = guards.restore()
+    (sentence,) = restore(workspace, guards)
     assert f"{name} was changed" in sentence
     assert (workspace.root / sentence.split()[-1]).read_bytes() == b"cheat \xff"
     assert ours(workspace) == before
     assert rescued(workspace) == [b"cheat \xff"]
-    assert guards.restore() == ()
+    assert restore(workspace, guards) == ()
 
 
 @pytest.mark.parametrize("name", GUARDED)
 def test_a_removed_file_is_restored_and_said(workspace: Workspace, guards: Guards, name: str) -> None:
     before = ours(workspace)
     (workspace.root / name).unlink()
-    (sentence,) = guards.restore()
+    (sentence,) = restore(workspace, guards)
     assert f"{name} was removed" in sentence
     assert ours(workspace) == before
 
 
 def test_a_script_that_is_no_longer_executable_is_made_so_again(workspace: Workspace, guards: Guards) -> None:
     workspace.benchmark.chmod(0o644)
-    guards.restore()
+    restore(workspace, guards)
     assert os.access(workspace.benchmark, os.X_OK)
 
 
 def test_a_guarded_file_that_was_not_there_is_taken_away_again_and_kept_aside(workspace: Workspace) -> None:
     guards = Guards(workspace, committed)
     workspace.checks.write_text("#!/bin/sh\nexit 0\n")
-    (sentence,) = guards.restore()
+    (sentence,) = restore(workspace, guards)
     assert "autoresearch.checks.sh was added" in sentence
     assert not workspace.checks.exists()
     assert rescued(workspace) == [b"#!/bin/sh\nexit 0\n"]
@@ -88,7 +97,7 @@ def test_a_link_that_was_put_in_a_files_place_is_replaced_and_its_target_left_al
     target.write_text("cheat\n")
     workspace.prepare.unlink()
     workspace.prepare.symlink_to(target)
-    assert len(guards.restore()) == 1
+    assert len(restore(workspace, guards)) == 1
     assert not workspace.prepare.is_symlink()
     assert target.read_text() == "cheat\n"
 
@@ -96,19 +105,19 @@ def test_a_link_that_was_put_in_a_files_place_is_replaced_and_its_target_left_al
 def test_a_directory_that_was_put_in_a_files_place_is_replaced(workspace: Workspace, guards: Guards) -> None:
     workspace.prepare.unlink()
     workspace.prepare.mkdir()
-    assert len(guards.restore()) == 1
+    assert len(restore(workspace, guards)) == 1
     assert workspace.prepare.read_bytes() == b"prepare.py as it was\r\n"
 
 
 def test_every_violation_is_said(workspace: Workspace, guards: Guards) -> None:
     workspace.prepare.write_text("cheat\n")
     workspace.settings.unlink()
-    assert len(guards.restore()) == 2
+    assert len(restore(workspace, guards)) == 2
 
 
 def test_train_py_is_free(workspace: Workspace, guards: Guards) -> None:
     workspace.train.write_text("DEPTH = 3\n")
-    assert guards.restore() == ()
+    assert restore(workspace, guards) == ()
     assert workspace.train.read_text() == "DEPTH = 3\n"
 
 
@@ -117,7 +126,7 @@ def test_an_engine_that_takes_over_in_mid_run_trusts_the_copy_and_not_what_it_fi
 ) -> None:
     before = workspace.prepare.read_bytes()
     workspace.prepare.write_bytes(b"tampered with, then the engine was killed")
-    (sentence,) = take_over(workspace).restore()
+    (sentence,) = restore(workspace, take_over(workspace))
 
     assert "prepare.py was changed" in sentence
     assert workspace.prepare.read_bytes() == before
@@ -125,7 +134,7 @@ def test_an_engine_that_takes_over_in_mid_run_trusts_the_copy_and_not_what_it_fi
 
 def test_a_persons_edit_between_two_sessions_is_the_new_original(workspace: Workspace, guards: Guards) -> None:
     workspace.prepare.write_bytes(b"the person's own")
-    assert Guards(workspace, committed).restore() == ()
+    assert restore(workspace, Guards(workspace, committed)) == ()
     assert workspace.prepare.read_bytes() == b"the person's own"
 
 
@@ -139,7 +148,7 @@ def copy_of(workspace: Workspace) -> Path:
 def test_an_engine_that_lives_needs_no_copy_and_leaves_a_whole_one_again(workspace: Workspace, guards: Guards) -> None:
     before, kept = ours(workspace), snapshot(copy_of(workspace))
     shutil.rmtree(copy_of(workspace))
-    assert guards.restore() == ()
+    assert restore(workspace, guards) == ()
     assert ours(workspace) == before
     assert snapshot(copy_of(workspace)) == kept
 
@@ -149,7 +158,7 @@ def test_a_run_gains_nothing_by_changing_the_copy(workspace: Workspace, guards: 
     before = ours(workspace)
     for place in (workspace.root, copy_of(workspace)):
         (place / name).write_bytes(b"cheat")
-    assert len(guards.restore()) == 1
+    assert len(restore(workspace, guards)) == 1
     assert ours(workspace) == before
 
 
@@ -168,7 +177,7 @@ def test_an_engine_that_takes_over_without_a_copy_takes_what_is_committed_and_lo
         case _:
             manifest.write_bytes(manifest.read_bytes()[:20])
     found = workspace.prepare.read_bytes()
-    take_over(workspace).restore()
+    restore(workspace, take_over(workspace))
     assert workspace.prepare.read_bytes() == b"prepare.py as committed\n"
     assert found in rescued(workspace)
     assert workspace.checks.read_bytes() == b"autoresearch.checks.sh as it was\r\n"
@@ -181,7 +190,7 @@ def test_of_a_copy_with_one_damaged_file_the_others_hold(workspace: Workspace, g
     kept.unlink() if damage == "missing" else kept.write_bytes(b"cheat")
     (workspace.root / "pyproject.toml").write_bytes(b"pyproject.toml as committed\n")
     before = ours(workspace)
-    assert take_over(workspace).restore() == ()
+    assert restore(workspace, take_over(workspace)) == ()
     assert ours(workspace) == before
 
 
@@ -189,14 +198,14 @@ def test_a_file_of_which_nobody_knows_how_it_was_is_left_alone(workspace: Worksp
     (copy_of(workspace) / CHECKS).unlink()
     workspace.checks.write_bytes(b"the person's, perhaps")
     for _ in range(2):
-        assert take_over(workspace).restore() == ()
+        assert restore(workspace, take_over(workspace)) == ()
     assert workspace.checks.read_bytes() == b"the person's, perhaps"
 
 
 def test_that_there_was_no_file_is_known_to_an_engine_that_takes_over(workspace: Workspace) -> None:
     Guards(workspace, committed)
     workspace.checks.write_text("exit 0\n")
-    (sentence,) = take_over(workspace).restore()
+    (sentence,) = restore(workspace, take_over(workspace))
     assert "autoresearch.checks.sh was added" in sentence
     assert not workspace.checks.exists()
 
@@ -205,6 +214,29 @@ def test_what_is_no_file_in_a_files_place_is_moved_aside(workspace: Workspace, g
     before = ours(workspace)
     workspace.prepare.unlink()
     os.mkfifo(workspace.prepare)
-    (sentence,) = guards.restore()
+    (sentence,) = restore(workspace, guards)
     assert "prepare.py was changed" in sentence
+    assert ours(workspace) == before
+
+
+def test_what_a_run_did_is_known_to_an_engine_that_takes_over_once_it_is_mended(
+    workspace: Workspace, guards: Guards
+) -> None:
+    folder = workspace.run_folder(7)
+    workspace.prepare.write_bytes(b"cheat")
+    workspace.settings.unlink()
+    said = guards.restore(folder)
+    assert len(said) == 2
+    assert take_over(workspace).restore(folder) == said
+    assert take_over(workspace).restore(workspace.run_folder(8)) == ()
+
+
+def test_a_file_that_was_moved_aside_when_the_engine_was_killed_is_still_said_to_be_changed(
+    workspace: Workspace, guards: Guards
+) -> None:
+    folder, before = workspace.run_folder(7), ours(workspace)
+    workspace.prepare.write_bytes(b"cheat")
+    said = guards.restore(folder)
+    workspace.prepare.unlink()  # as if killed before it was put back
+    assert take_over(workspace).restore(folder) == said
     assert ours(workspace) == before

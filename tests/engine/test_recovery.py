@@ -167,6 +167,17 @@ def test_a_run_that_survives_its_engine_is_adopted_and_its_result_counts(workspa
     check_settled(workspace)
 
 
+def test_checks_that_survive_their_engine_are_waited_for(tmp_path: Path) -> None:
+    workspace = make(tmp_path / "checked", checks="#!/bin/sh\ntouch .autoresearch/checking\nsleep 3\n")
+    engine = start(workspace, "--experiments", "0", seconds=SHORT)
+    until((workspace.state / "checking").exists, "the checks")
+    engine.send_signal(signal.SIGKILL)
+    engine.wait()
+    assert run(workspace, "--experiments", "0", seconds=SHORT).returncode == 0
+    assert [each.status for each in experiments(workspace)] == ["keep"]
+    check_settled(workspace)
+
+
 def test_a_run_that_ended_while_nobody_watched_is_read_from_its_log(workspace: Workspace) -> None:
     engine = start(workspace, "--experiments", "0", seconds=1)
     until(lambda: "training" in processes_of(workspace), "the training process")
