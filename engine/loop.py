@@ -187,7 +187,9 @@ class Loop:
     def _reason_to_end(self, history: History) -> str | None:
         if self._control.stopping:
             return "stopped by a person"
-        return f"{self.experiments} experiments are done" if history.has(self.experiments) else None
+        if not history.has(self.experiments):
+            return None
+        return "1 experiment is done" if self.experiments == 1 else f"{self.experiments} experiments are done"
 
     def _next_flight(self, history: History) -> InFlight:
         self._train.require_branch()

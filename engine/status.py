@@ -4,9 +4,11 @@ import time
 
 import msgspec
 
-from engine import journal, ledger
+from engine import events, journal, ledger
 from engine.errors import UnusableWorkspace
+from engine.events import EventFollower
 from engine.presence import engine_of
+from engine.words import counted
 from engine.workspace import Workspace
 
 
@@ -18,13 +20,20 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     engine: int | None
     """The engine's process id, while one runs."""
     run: int | None
-    """The experiment under way."""
+    """The experiment under way, or cut off."""
     phase: str | None
+    paused: bool
+    """No next experiment begins until somebody resumes; without an engine too: the next one starts paused."""
+    paused_reason: str
+    """Empty where a person asked for the pause."""
+    cut_off: bool
+    """The engine is gone and ``run`` was under way: the next engine finishes it."""
     experiments: int
     """Lines of the current segment, the baseline's included."""
     kept: int
     """The baseline not counted."""
     crashed: int
+    skipped: int
     baseline: float | None
     incumbent: float | None
     incumbent_run: int | None
@@ -34,20 +43,30 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
+        return self._state(f"paused ({self.paused_reason})" if self.paused_reason else "paused")
+
+    def _state(self, paused: str) -> str:
         if self.engine is None:
-            return "no engine"
-        return f"run {self.run} {self.phase}" if self.run else "between experiments"
+            doing = f"no engine, run {self.run} was cut off" if self.cut_off else "no engine"
+            return f"{doing}, {paused}" if self.paused else doing
+        if self.run is None:
+            return paused if self.paused else "between experiments"
+        pausing = "" if not self.paused else f", {paused}" if self.paused_reason else ", pauses after it"
+        return f"run {self.run} {self.phase}{pausing}"
+
+    @property
+    def gain(self) -> float | None:
+        """The incumbent's metric minus the baseline's; None where nothing was gained."""
+        if self.incumbent is None or self.baseline is None or self.incumbent == self.baseline:
+            return None
+        return self.incumbent - self.baseline
 
     @property
     def line(self) -> str:
         """For a status bar."""
-        best = "" if self.incumbent is None else f" {self.incumbent:.4f}"
-        gain = (
-            f" ({self.incumbent - self.baseline:+.4f})"
-            if self.incumbent is not None and self.baseline is not None
-            else ""
-        )
-        return f"{self.state} | best{best or ' -'}{gain} | {self.experiments} runs, {self.kept} kept"
+        best = "-" if self.incumbent is None else f"{self.incumbent:.4f}"
+        gain = "" if self.gain is None else f" ({self.gain:+.4f})"
+        return f"{self._state('paused')} | best {best}{gain} | {counted(self.experiments, 'run')}, {self.kept} kept"
 
     @property
     def text(self) -> str:
@@ -60,10 +79,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(
             (
                 f"{self.directory} ({self.branch or 'no branch'}): {self.state}",
-                f"runs        {self.experiments}: {self.kept} kept, {self.crashed} crashed{ago}",
+                f"runs        {self.experiments}: {self.kept} kept, {self.crashed} crashed, {self.skipped} skipped"
+                + ago,
                 f"baseline    {number(self.baseline)}",
                 f"incumbent   {number(self.incumbent)}"
-                + (f" (run {self.incumbent_run})" if self.incumbent_run else ""),
+                + (f" (run {self.incumbent_run})" if self.incumbent_run else "")
+                + ("" if self.gain is None else f"  {self.gain:+.6f}"),
                 f"confidence  {'-' if self.confidence is None else f'{self.confidence:.1f}'}",
             )
         )
@@ -76,8 +97,9 @@ def of(workspace: Workspace) -> Status:
             f"there is no session in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` begins one."
         )
     segment = ledger.read(workspace.ledger).current
+    holder = engine_of(workspace)  # before the journal: an engine that ends in between leaves none
     flight = journal.load(workspace)
-    holder = engine_of(workspace)
+    pause = _pause(workspace)
     experiments = segment.experiments if segment else ()
     best = segment.incumbent if segment else None
     baseline = segment.baseline if segment else None
@@ -87,15 +109,31 @@ def of(workspace: Workspace) -> Status:
         engine=holder.pid if holder else None,
         run=flight.run if flight else None,
         phase=flight.phase if flight else None,
+        paused=pause is not None,
+        paused_reason=pause.reason if pause else "",
+        cut_off=holder is None and flight is not None,
         experiments=len(experiments),
         kept=sum(each.kept for each in experiments if each is not baseline),
         crashed=sum(each.crashed for each in experiments),
+        skipped=sum(each.skipped for each in experiments),
         baseline=baseline.metric if baseline else None,
         incumbent=best.metric if best else None,
         incumbent_run=best.run if best else None,
         confidence=experiments[-1].confidence if experiments else None,
         last=experiments[-1].timestamp if experiments else None,
     )
+
+
+def _pause(workspace: Workspace) -> events.Paused | None:
+    """The pause that holds, if one does; it outlives the engine."""
+    pause = None
+    for event in EventFollower(workspace.events):
+        match event:
+            case events.Paused():
+                pause = event
+            case events.Resumed():
+                pause = None
+    return pause
 
 
 def _ago(seconds: float) -> str:

@@ -5,6 +5,7 @@ import sys
 from engine import events, ledger
 from engine.events import Event
 from engine.ledger import Experiment
+from engine.words import counted
 from engine.workspace import Workspace
 
 
@@ -26,7 +27,7 @@ class Headless:
             case events.RunEnded(run=run, seconds=seconds, ending=ending):
                 self._progress(f"run {run}: {ending} after {seconds:.0f} s")
             case events.Thrashing(count=count):
-                self._progress(f"{count} experiments in a row without a keep: time for a different approach")
+                self._progress(f"{counted(count, 'experiment')} in a row without a keep: time for a different approach")
             case events.Rescued(patch=patch):
                 self._progress(f"train.py had been edited: the edit is saved as {patch}, and taken back")
             case events.Warned(message=message):
@@ -53,6 +54,7 @@ def line(experiment: Experiment, baseline: Experiment | None) -> str:
     metric = "-" if experiment.metric is None else f"{experiment.metric:.6f}"
     distance = ""
     if experiment.metric is not None and baseline and baseline.metric is not None and baseline.run != experiment.run:
-        distance = f"{experiment.metric - baseline.metric:+.6f}"
+        difference = experiment.metric - baseline.metric
+        distance = f"{difference:+.6f}" if difference else ""
     description = "".join(character if character.isprintable() else " " for character in experiment.description)
     return f"{experiment.run:4d}  {experiment.status:<13} {metric:>9} {distance:>10}  {description}"
