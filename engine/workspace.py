@@ -151,6 +151,11 @@ class Workspace:
         return self.state / "engine.json"
 
     @property
+    def engine_python(self) -> Path:
+        """Which Python autoresearch-tui last ran in here, for an autoresearch.sh that is run by hand."""
+        return self.state / "python"
+
+    @property
     def rescued(self) -> Path:
         return self.state / "rescued"
 

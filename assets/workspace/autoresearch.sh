@@ -2,13 +2,23 @@
 # The benchmark: runs train.py and turns its summary into METRIC lines. Guarded: no experiment changes it.
 #
 # Whoever drives the loop runs this and reads `METRIC name=value`, the last one for a name wins. Exits as train.py did.
-# AUTORESEARCH_PYTHON: the Python that runs train.py (default: the workspace's environment, through uv).
+# AUTORESEARCH_PYTHON: the Python that runs train.py (default: what `python` in autoresearch.toml says: "engine" is the
+#                      one that autoresearch-tui last ran in here, "uv" the workspace's environment).
 # AUTORESEARCH_LOG:    the file that our output goes to, if the caller knows it; it is read back for the summary.
 set -u
 cd "$(dirname "$0")" || exit 1
 
+python=${AUTORESEARCH_PYTHON:-}
+if [ -z "$python" ] && grep -Eq '^[[:space:]]*python[[:space:]]*=[[:space:]]*"engine"' autoresearch.toml 2>/dev/null; then
+    python=$(cat .autoresearch/python 2>/dev/null)
+    if [ ! -x "$python" ]; then
+        echo "autoresearch.sh: no Python is known here: set AUTORESEARCH_PYTHON, or run autoresearch-tui prepare ." >&2
+        exit 2
+    fi
+fi
+
 run_training() {
-    if [ -n "${AUTORESEARCH_PYTHON:-}" ]; then "$AUTORESEARCH_PYTHON" -u train.py; else uv run python -u train.py; fi
+    if [ -n "$python" ]; then "$python" -u train.py; else uv run python -u train.py; fi
 }
 
 if [ -n "${AUTORESEARCH_LOG:-}" ]; then
@@ -26,7 +36,7 @@ fi
 # The summary is at the end: `name:   number`. A run that failed has none, and gets no metric.
 if [ "$status" -eq 0 ]; then
     tail -c 65536 "$log" | tr '\r' '\n' | awk '
-        /^[a-z_A-Z]+:[ \t]+[-+0-9.eE]+[ \t]*$/ {
+        /^[a-z_A-Z]+:[ \t]+[-+.]*[0-9][-+0-9.eE]*[ \t]*$/ {
             sub(/:/, "", $1)
             if ($1 == "peak_vram_mb") $1 = "peak_memory_mb"
             value[$1] = $2
