@@ -10,16 +10,18 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from engine import document, knobs, preflight
+from engine import document, knobs, ledger, obstacles, preflight, preparation
 from engine.errors import UnusableWorkspace
 from engine.files import write_atomically
 from engine.knobs import Value
 from engine.ledger import Config, LedgerFile
 from engine.presence import holding
 from engine.repository import Repository
-from engine.workspace import BENCHMARK, DOCUMENT, PREPARE, PROGRAM, PYPROJECT, SETTINGS, TRAIN, Workspace
+from engine.workspace import BENCHMARK, DOCUMENT, LEDGER, PREPARE, PROGRAM, PYPROJECT, SETTINGS, TRAIN, Workspace
 
 PROFILES = ("gpu", "demo")
+TEMPLATE_FILES = (PREPARE, TRAIN, PROGRAM, PYPROJECT, BENCHMARK, SETTINGS, DOCUMENT)
+DATA = "data"
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -69,37 +71,95 @@ def initialize(workspace: Workspace, tag: str, profile: Profile, *, today: datet
     """Begin a session: template, branch, ignored files, documents, one commit; returns the branch.
 
     Files that are there already are kept as they are. Nothing that a person staged, changed or left untracked
-    is touched. Raises UnusableWorkspace, with nothing changed, where there is no repository, HEAD is detached,
-    the branch exists, the tag is no part of a branch's name or an engine runs.
+    is touched. A beginning that was cut off is finished. Raises UnusableWorkspace, with nothing changed, where there
+    is no repository, HEAD is detached, the branch exists, the tag is no part of a branch's name, an engine runs or
+    one of engine.obstacles is in the way.
     """
     if not _TAG.fullmatch(tag) or tag.endswith((".", ".lock")) or ".." in tag:
         raise UnusableWorkspace(f"{tag!r} is no tag: use letters, digits, '.', '_' and '-', as in `--tag nov23`.")
+    obstacles.refuse_missing_git()
+    obstacles.refuse_directory(workspace)
     repository = Repository(workspace.root, workspace.state)
+    obstacles.refuse_operation(workspace)
     repository.branch()
     branch = f"autoresearch/{tag}-{today or datetime.date.today():%Y-%m-%d}"
     if repository.has_branch(preflight.BRANCHES.rstrip("/")):
         raise UnusableWorkspace(
             "a branch named autoresearch is in the way of autoresearch/…: `git branch -m` renames it."
         )
+    if is_unfinished(workspace, repository, branch):
+        finish(workspace, repository, profile, branch)
+        return branch
     if repository.has_branch(branch):
         raise UnusableWorkspace(f"the branch {branch} exists already: `git switch {branch}`, or choose another --tag.")
+    _refuse_what_is_in_the_way(workspace)
     if workspace.document.exists() and not repository.is_clean(DOCUMENT):
         raise UnusableWorkspace(f"{DOCUMENT} has edits that are not committed, and a new session writes a new one.")
     contents = _template(workspace, profile, branch)
-    _refuse_broken_train(workspace)
+    train = contents.get(TRAIN) or workspace.train.read_bytes()
+    obstacles.refuse_broken_train(train)
+    obstacles.refuse_conversion(workspace, contents | {TRAIN: train})
     with holding(workspace):
-        _begin(workspace, repository, profile, branch, contents)
+        _prepare_directory(workspace, repository, profile)
+        repository.begin_branch(branch, contents, _message(branch))
+        LedgerFile(workspace).open_segment(_config(branch))
     return branch
 
 
-def _begin(
-    workspace: Workspace, repository: Repository, profile: Profile, branch: str, contents: Mapping[str, bytes]
-) -> None:
+def is_unfinished(workspace: Workspace, repository: Repository, branch: str) -> bool:
+    """Whether ``branch`` is one whose beginning was cut off: its config line, which comes last, is missing."""
+    if not repository.has_branch(branch) or repository.message(f"refs/heads/{branch}").strip() != _message(branch):
+        return False
+    if any(segment.config.branch == branch for segment in ledger.read(workspace.ledger).segments):
+        return False
+    return repository.branch() == branch or repository.head() == repository.resolve(f"refs/heads/{branch}^")
+
+
+def finish(workspace: Workspace, repository: Repository, profile: Profile, branch: str) -> None:
+    """Do what is left of a beginning that was cut off; what a person made of the files since then stays."""
+    begun = f"refs/heads/{branch}"
+    before = repository.resolve(f"{begun}^")
+    with holding(workspace):
+        _prepare_directory(workspace, repository, profile)
+        unsettled = []
+        for name in TEMPLATE_FILES:
+            old = repository.read(before, name) if before else None
+            new, path = repository.read(begun, name), workspace.root / name
+            found = path.read_bytes() if path.is_file() else None
+            if new not in (None, old) and found in (None, old, new):
+                unsettled.append(name)
+        repository.enter_branch(branch, _message(branch), *unsettled)
+        LedgerFile(workspace).open_segment(_config(branch))
+
+
+def _prepare_directory(workspace: Workspace, repository: Repository, profile: Profile) -> None:
+    """What is not committed."""
     repository.ignore((TEMPLATE / "ignored").read_text("utf-8"))
+    preparation.note_python(workspace)
     if profile.ships_corpus:
         _copy_corpus(workspace)
-    repository.begin_branch(branch, contents, f"autoresearch: begin {branch}")
-    LedgerFile(workspace).open_segment(Config(name=_title(branch), branch=branch))
+
+
+def _message(branch: str) -> str:
+    return f"autoresearch: begin {branch}"
+
+
+def _config(branch: str) -> Config:
+    return Config(name=_title(branch), branch=branch)
+
+
+def _refuse_what_is_in_the_way(workspace: Workspace) -> None:
+    """Of the names that a session needs, one that is taken by something other than a file."""
+    obstacles.refuse_linked_train(workspace)
+    for name in (*TEMPLATE_FILES, LEDGER):
+        path = workspace.root / name
+        if path.is_dir():
+            raise UnusableWorkspace(f"{path} is a directory, and a session has a file of that name: move it away.")
+        if path.is_symlink() and (not path.exists() or name == DOCUMENT):
+            raise UnusableWorkspace(f"{path} is a link, and a session has a file of that name: move it away.")
+    data = workspace.root / DATA
+    if (data.exists() or data.is_symlink()) and not data.is_dir():
+        raise UnusableWorkspace(f"{data} is no directory, and the data belongs there: move it away.")
 
 
 def _template(workspace: Workspace, profile: Profile, branch: str) -> dict[str, bytes]:
@@ -125,21 +185,12 @@ def _with_constants(path: Path, values: Mapping[str, Value]) -> str:
     return knobs.replace(path.read_text("utf-8"), values) if values else path.read_text("utf-8")
 
 
-def _refuse_broken_train(workspace: Workspace) -> None:
-    if not workspace.train.exists():
-        return
-    try:
-        knobs.read(workspace.train.read_text("utf-8"))
-    except (SyntaxError, UnicodeDecodeError) as error:
-        raise UnusableWorkspace(f"train.py is not valid Python: {error}.") from None
-
-
 def _copy_corpus(workspace: Workspace) -> None:
     for shard in sorted((ASSETS / "corpus").glob("*.parquet")):
-        target = workspace.root / "data" / shard.name
+        target = workspace.root / DATA / shard.name
         if not target.exists():
             target.parent.mkdir(exist_ok=True)
-            write_atomically(target, shard.read_bytes())
+            write_atomically(target, shard.read_bytes(), scratch=workspace.state)
 
 
 def _title(branch: str) -> str:

@@ -1,14 +1,13 @@
 """What must hold before an engine starts: looked at, nothing changed, the first thing that is wrong in one sentence."""
 
-import ast
 import subprocess
 
-from engine import journal, settings
+from engine import journal, obstacles, settings
 from engine.errors import UnusableWorkspace
 from engine.repository import Repository
 from engine.runner import python_command
 from engine.settings import Settings
-from engine.workspace import BENCHMARK, PREPARE, TRAIN, Workspace
+from engine.workspace import BENCHMARK, DOCUMENT, PREPARE, TRAIN, Workspace
 
 BRANCHES = "autoresearch/"
 CHECK = "--check"
@@ -17,7 +16,10 @@ CHECK_TIMEOUT = 120
 
 def inspect(workspace: Workspace) -> tuple[Settings, Repository]:
     """The workspace's settings and repository, if a session can run here. Raises UnusableWorkspace."""
+    obstacles.refuse_missing_git()
+    obstacles.refuse_directory(workspace)
     repository = Repository(workspace.root, workspace.state)
+    obstacles.refuse_operation(workspace)
     branch = repository.branch()
     _require_train(workspace, repository)
     for name in (PREPARE, BENCHMARK):
@@ -30,12 +32,16 @@ def inspect(workspace: Workspace) -> tuple[Settings, Repository]:
             f"the branch {branch} is checked out in {workspace.root}, and a session has one of its own: `git switch` "
             f"to an {BRANCHES}… branch, or begin one with `autoresearch-tui init {workspace.root} --tag T`."
         )
+    committed = {name: repository.read("HEAD", name) for name in (TRAIN, BENCHMARK, DOCUMENT)}
+    obstacles.refuse_conversion(workspace, {name: each for name, each in committed.items() if each is not None})
     chosen = settings.load(workspace)
+    obstacles.refuse_missing_uv(chosen)
     _require_data(workspace, chosen)
     return chosen, repository
 
 
 def _require_train(workspace: Workspace, repository: Repository) -> None:
+    obstacles.refuse_linked_train(workspace)
     if not workspace.train.is_file():
         raise UnusableWorkspace(
             f"{TRAIN} is missing in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` copies it."
@@ -44,10 +50,7 @@ def _require_train(workspace: Workspace, repository: Repository) -> None:
         raise UnusableWorkspace(f"{TRAIN} is not committed in {workspace.root}: commit it first.")
     if journal.load(workspace) is not None:
         return  # an experiment was cut off: what it left in the work tree is the engine's to mend
-    try:
-        ast.parse(workspace.train.read_bytes())
-    except (SyntaxError, ValueError) as error:
-        raise UnusableWorkspace(f"{TRAIN} is not valid Python: {error}.") from None
+    obstacles.refuse_broken_train(workspace.train.read_bytes())
 
 
 def _require_data(workspace: Workspace, chosen: Settings) -> None:

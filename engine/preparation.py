@@ -1,9 +1,11 @@
 """Data and tokenizer: the workspace's own prepare.py does it, and talks to the person while it works."""
 
 import subprocess
+import sys
 
-from engine import settings
+from engine import obstacles, settings
 from engine.errors import AutoresearchError, UnusableWorkspace, WorkFailed
+from engine.files import write_atomically
 from engine.runner import python_command
 from engine.workspace import PREPARE, Workspace
 
@@ -14,13 +16,21 @@ def prepare(workspace: Workspace, arguments: list[str] | None = None) -> None:
         raise UnusableWorkspace(
             f"{PREPARE} is missing in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` copies it."
         )
-    command = [*python_command(settings.load(workspace).run), PREPARE, *(arguments or [])]
+    chosen = settings.load(workspace)
+    obstacles.refuse_missing_uv(chosen)
+    note_python(workspace)
+    command = [*python_command(chosen.run), PREPARE, *(arguments or [])]
     try:
         code = subprocess.run(command, cwd=workspace.root, check=False).returncode
     except OSError as error:
         raise WorkFailed(f"{command[0]} could not be started: {error.strerror}.") from None
     if code:
         raise PrepareSaidIt(code)
+
+
+def note_python(workspace: Workspace) -> None:
+    """Leave word which Python this is, for an autoresearch.sh that is run by hand."""
+    write_atomically(workspace.engine_python, f"{sys.executable}\n".encode())
 
 
 class PrepareSaidIt(AutoresearchError):  # noqa: N818

@@ -97,6 +97,11 @@ class Repository:
         """The commit that is checked out; None before the first one."""
         return self._run("rev-parse", "HEAD") if self._succeeds("rev-parse", "--verify", "--quiet", "HEAD") else None
 
+    def resolve(self, revision: str) -> str | None:
+        """The commit that a revision names; None where it names none."""
+        name = f"{revision}^{{commit}}"
+        return self._run("rev-parse", name) if self._succeeds("rev-parse", "--verify", "--quiet", name) else None
+
     def read(self, revision: str, path: str) -> bytes | None:
         """A file's content in a commit; None where it has no such file."""
         if not self._succeeds("cat-file", "-e", f"{revision}:{path}"):
@@ -199,9 +204,13 @@ class Repository:
         parent = self.head()
         sha = self._commit_object(files, message, parent)
         self._run("update-ref", "-m", message, f"refs/heads/{branch}", sha, NO_COMMIT)
-        self._run("symbolic-ref", "-m", message, "HEAD", f"refs/heads/{branch}")
-        self.settle(*files)
+        self.enter_branch(branch, message, *files)
         return sha
+
+    def enter_branch(self, branch: str, message: str, *paths: str) -> None:
+        """Be on a branch, with these files as they are there; every other file stays as it is."""
+        self._run("symbolic-ref", "-m", message, "HEAD", f"refs/heads/{branch}")
+        self.settle(*paths)
 
     def _tree(self, parent: str | None, changes: Mapping[str, tuple[str, str]]) -> str:
         """A tree: ``parent``'s with these (mode, blob) entries, through an index of its own."""
