@@ -6,6 +6,9 @@ workspace, 130 interrupted. Textual is imported only where a screen is shown.
 
 import json
 import sys
+import tempfile
+import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from typing import Any
 import click
 import msgspec
 
-from engine import commands, demo, launch, preparation, status
+from engine import commands, demo, launch, obstacles, preparation, status
 from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.initialize import PROFILES, Profile, initialize
 from engine.metrics import MetricScanner
@@ -29,7 +32,13 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 def directory(default: str | None = ".") -> Decorator:
     """The DIR argument; required where there is no default."""
-    return click.argument("workspace", metavar="DIR", type=_Directory(), default=default, required=default is None)
+    return click.argument(
+        "workspace",
+        metavar="DIR" if default is None else "[DIR]",
+        type=_Directory(),
+        default=default,
+        required=default is None,
+    )
 
 
 def experiments() -> Decorator:
@@ -46,7 +55,11 @@ class _Directory(click.ParamType[Workspace]):
     name = "DIR"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Workspace:
-        return value if isinstance(value, Workspace) else Workspace.at(Path(value))
+        if isinstance(value, Workspace):
+            return value
+        workspace = Workspace.at(Path(value))
+        obstacles.refuse_path(workspace)
+        return workspace
 
 
 class _OpensByDefault(click.Group):
@@ -199,6 +212,25 @@ def _run(arguments: list[str], debug: bool) -> int:
         if sentence:
             print(f"autoresearch-tui: {sentence}", file=sys.stderr)
         return code
+    except Exception as error:  # the last net: a fault of ours is one sentence to a person, too
+        if debug:
+            raise
+        print(f"autoresearch-tui: {_confess(error)}", file=sys.stderr)
+        return 1
+
+
+def _confess(error: Exception) -> str:
+    """The sentence for a fault of our own; the traceback goes to a file."""
+    said = " ".join(str(error).split())[:200]
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="autoresearch-tui-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as log:
+            log.write(f"{time.strftime('%F %T')} {sys.argv}\n{''.join(traceback.format_exception(error))}")
+        where = f"the traceback is in {log.name}"
+    except OSError:
+        where = "`--debug` shows the traceback"
+    return f"this is a fault of the program: {type(error).__name__}: {said} ({where})."
 
 
 def _explain(error: AutoresearchError | click.ClickException | OSError) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -189,3 +190,70 @@ def test_init_in_a_repository_with_work_in_it_takes_nothing_from_it(tmp_path: Pa
     assert (git(tmp_path, "status", "--porcelain"), git(tmp_path, "diff", "--cached", "--raw")) == before
     assert git(tmp_path, "branch", "--show-current").startswith("autoresearch/x-")
     assert (tmp_path / "autoresearch.sh").stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("command", [(), ("demo",), ("run",), ("prepare",), ("stop",), ("status",), ("open",)])
+def test_the_help_shows_dir_as_what_may_be_left_out(command: tuple[str, ...]) -> None:
+    said = call(*command, "--help").stdout.splitlines()[0]
+    assert "[DIR]" in said or not command
+    assert "[DIR]" not in call("init", "--help").stdout.splitlines()[0]
+
+
+def test_without_git_each_command_says_so(workspace: Workspace, tmp_path: Path) -> None:
+    for arguments in (("run", workspace.root, *RUN[1:]), ("init", workspace.root, "--tag", "x")):
+        assert "there is no git on PATH" in refused(workspace.root, *arguments, PATH=str(tmp_path / "nowhere"))
+    assert "there is no git on PATH" in refused(tmp_path, "demo", tmp_path / "new", PATH=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.skipif(shutil.which("uv") is not None, reason="uv is installed")
+def test_without_uv_a_workspace_that_wants_it_is_refused(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    assert call("init", tmp_path, "--tag", "x").returncode == 0
+    for command in (("run", tmp_path, *RUN[1:]), ("prepare", tmp_path)):
+        assert "there is no uv on PATH" in refused(tmp_path, *command)
+
+
+@pytest.mark.parametrize("command", [("status",), ("run", "--headless"), ("init", "--tag", "x"), ("demo",)])
+def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path, command: tuple[str, ...]) -> None:
+    root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe"))
+    root.mkdir()
+    assert "is not UTF-8" in refused(tmp_path, command[0], root, *command[1:])
+
+
+FAULTY = """
+import sys
+from engine import status
+def fail(workspace):
+    raise ValueError("two\\nlines")
+status.of = fail
+from tui import cli
+cli.main()
+"""
+
+
+def faulty(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", FAULTY, "status", str(tmp_path), *arguments]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_fault_of_our_own_is_one_sentence_and_its_traceback_lies_in_a_file(tmp_path: Path) -> None:
+    done = faulty(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "ValueError: two lines" in done.stderr
+    (log,) = tmp_path.glob("*.log")
+    assert str(log) in done.stderr
+    assert "Traceback" in log.read_text()
+
+
+def test_with_debug_the_traceback_is_shown(tmp_path: Path) -> None:
+    assert "Traceback" in faulty(tmp_path, "--debug").stderr
+    assert list(tmp_path.glob("*.log")) == []
+
+
+def test_one_experiment_is_not_called_experiments(workspace: Workspace) -> None:
+    done = run(workspace, "--experiments", "1")
+    assert "1 experiment is done" in done.stderr
+    assert "1 experiments" not in done.stderr
+    assert "+0.000000" not in done.stdout
