@@ -67,7 +67,7 @@ def test_what_was_learned_is_written_between_the_markers_and_committed(
     assert document.learned(history) in after
     assert "SEED" not in after
     assert person.git("status", "--porcelain") == ""
-    assert person.git("show", "--name-only", "--format=%s").split("\n\n") == ["notes: what 4 runs showed", DOCUMENT]
+    assert person.git("show", "--name-only", "--format=%s").split("\n\n") == ["notes: what 4 runs have shown", DOCUMENT]
 
 
 @pytest.mark.parametrize(
