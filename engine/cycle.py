@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import msgspec
 
-from engine import diagnosis, events, evidence, journal, knobs, ledger, patch, safekeeping, statistics
+from engine import diagnosis, events, evidence, imports, journal, knobs, ledger, patch, safekeeping, statistics
 from engine.control import Control
 from engine.events import Event, EventLog
 from engine.files import write_atomically
@@ -176,14 +176,20 @@ class Cycle:
         if candidate is None or not self.train.is_at(self.train.head(), candidate):
             reason = "train.py was committed by somebody before the run began"
             return self._advance(msgspec.structs.replace(flight, superseded=reason), Phase.MEASURED)
-        if violations := self._violations_of(candidate.decode("utf-8", "replace")):
+        if violations := self._violations_of(flight, candidate.decode("utf-8", "replace")):
             return self._advance(msgspec.structs.replace(flight, refused=violations), Phase.MEASURED)
         self.train.settle(candidate, self.train.at(flight.parent).encode())
         return self._advance(flight, Phase.RUNNING)
 
-    def _violations_of(self, train: str) -> tuple[str, ...]:
-        """Rules of the game that a candidate breaks before it has run."""
-        return ()
+    def _violations_of(self, flight: InFlight, train: str) -> tuple[str, ...]:
+        """Rules of the game that a candidate breaks before it has run; what a person committed is the person's."""
+        if flight.measures_head:
+            return ()
+        prepare, pyproject = (
+            path.read_text("utf-8", "replace") if path.is_file() else ""
+            for path in (self.workspace.prepare, self.workspace.pyproject)
+        )
+        return imports.violations(train, incumbent=self._train_at(flight.parent), prepare=prepare, pyproject=pyproject)
 
     async def _run(self, flight: InFlight, run: Run) -> InFlight:
         adopted = await asyncio.to_thread(lambda: run.begun)

@@ -89,6 +89,10 @@ class Workspace:
         return self.root / PREPARE
 
     @property
+    def pyproject(self) -> Path:
+        return self.root / PYPROJECT
+
+    @property
     def benchmark(self) -> Path:
         return self.root / BENCHMARK
 
