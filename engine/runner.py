@@ -49,23 +49,33 @@ ALLOWED = frozenset(
     "XDG_CACHE_HOME HF_HOME HF_HUB_CACHE HF_ENDPOINT HF_HUB_OFFLINE".split()
 )
 ALLOWED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TRITON_", "OMP_", "MKL_", "AUTORESEARCH_")
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)
 """NVIDIA_API_KEY is one, for all its prefix."""
+OWN_PYTHON = ("PYTHONPATH", "PYTHONHOME")
+"""Where the supervisor finds itself, if not where the engine's Python looks anyway."""
 
 
 def environment(settings: RunSettings, identity: str) -> dict[str, str]:
     """What a training process may see: it runs code that a model wrote, so no keys and no tokens."""
-    allowed = {
-        name: value
-        for name, value in os.environ.items()
-        if name in ALLOWED
-        or name in settings.environment
-        or (name.startswith(ALLOWED_PREFIXES) and not SECRET.search(name))
-    }
+    allowed = _harmless() | {name: os.environ[name] for name in settings.environment if name in os.environ}
     allowed.pop(PYTHON, None)
     if settings.python == "engine":
         allowed[PYTHON] = sys.executable
     return allowed | {"PYTHONUNBUFFERED": "1", RUN_ID: identity}
+
+
+def _harmless() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in ALLOWED or (name.startswith(ALLOWED_PREFIXES) and not SECRET.search(name))
+    }
+
+
+def _supervisors_environment() -> dict[str, str]:
+    """No keys and no tokens either: whatever the run starts can read its supervisor's environment in /proc."""
+    own = {name: os.environ[name] for name in OWN_PYTHON if name in os.environ}
+    return {name: value for name, value in (_harmless() | own).items() if name != RUN_ID}
 
 
 def python_command(settings: RunSettings) -> list[str]:
@@ -142,6 +152,7 @@ class Run:
                     stdout=subprocess.DEVNULL,
                     stderr=complaints,
                     start_new_session=True,
+                    env=_supervisors_environment(),
                     pass_fds=[lock],
                 )
         finally:
