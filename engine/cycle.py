@@ -189,7 +189,7 @@ class Cycle:
             path.read_text("utf-8", "replace") if path.is_file() else ""
             for path in (self.workspace.prepare, self.workspace.pyproject)
         )
-        return imports.violations(train, incumbent=self._train_at(flight.parent), prepare=prepare, pyproject=pyproject)
+        return imports.violations(train, incumbent=self.train.at(flight.parent), prepare=prepare, pyproject=pyproject)
 
     async def _run(self, flight: InFlight, run: Run) -> InFlight:
         adopted = await asyncio.to_thread(lambda: run.begun)
