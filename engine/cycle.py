@@ -5,29 +5,28 @@ happened is read from git, the ledger and the run's folder; the journal says wha
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from uuid import uuid4
 
 import msgspec
 
-from engine import diagnosis, events, evidence, imports, journal, knobs, ledger, patch, safekeeping, statistics
+from engine import events, imports, journal, knobs, ledger, noise, patch, safekeeping, statistics
 from engine.control import Control
 from engine.events import Event, EventLog
 from engine.files import write_atomically
-from engine.guards import Guards
 from engine.history import History
 from engine.journal import InFlight, Phase
-from engine.judge import Candidate, Incumbent, Status, Verdict, judge
-from engine.ledger import Experiment, LedgerFile
+from engine.judge import Candidate, Incumbent, Status, Verdict, judge, must_confirm
+from engine.ledger import Experiment, LedgerFile, Repeat
+from engine.measuring import Bench, Measurement
 from engine.proposers import Proposal, Proposer, Result
 from engine.repository import EXPERIMENT_TRAILER, REVERT_TRAILER, BranchMovedError, Repository
-from engine.runner import Run, tail
+from engine.runner import Run
 from engine.settings import Settings
-from engine.supervisor import Ending, Exit
+from engine.supervisor import Ending
 from engine.train_file import TrainFile
 from engine.workspace import TRAIN, RunFolder, Workspace
 
@@ -40,7 +39,7 @@ class Cycle:
     settings: Settings
     repository: Repository
     train: TrainFile
-    guards: Guards
+    bench: Bench
     log: EventLog
     control: Control
     proposer: Proposer
@@ -66,6 +65,27 @@ class Cycle:
         )
         self._fresh_folder(flight.run)
         self._fill_folder(flight, proposal.train)
+        journal.save(self.workspace, flight)
+        return flight
+
+    def begin_repeat(self, experiment: Experiment, source: str, wanted: Repeat, idea: str = "") -> InFlight:
+        """Put one more run of ``experiment`` on disk as what is under way; ``source``: the train.py that is to run."""
+        folder = self.workspace.run_folder(experiment.folder_number).next_repeat()
+        head = self.train.head()
+        flight = InFlight(
+            id=uuid4().hex,
+            run=experiment.run,
+            phase=Phase.COMMITTED,
+            parent=head,
+            commit=head,
+            description=_describe(wanted),
+            source="verify" if wanted.verification else "person",
+            repeat=wanted,
+            folder=str(folder.path.relative_to(self.workspace.runs)),
+            idea=idea,
+        )
+        write_atomically(folder.train, source.encode())
+        write_atomically(folder.diff, patch.unified(self.train.at(head), source, TRAIN).encode())
         journal.save(self.workspace, flight)
         return flight
 
@@ -105,6 +125,7 @@ class Cycle:
                 description=flight.description,
                 source=flight.source,
                 asi=flight.asi,
+                folder=flight.folder,
             )
         )
         self.control.current_run = flight.run
@@ -173,12 +194,21 @@ class Cycle:
         if flight.idea:
             self.control.idea_taken(flight.idea, run=flight.run)
         candidate = self._candidate_source(flight)
+        if flight.repeat is not None:
+            return self._place_repeat(flight, candidate)
         if candidate is None or not self.train.is_at(self.train.head(), candidate):
             reason = "train.py was committed by somebody before the run began"
             return self._advance(msgspec.structs.replace(flight, superseded=reason), Phase.MEASURED)
         if violations := self._violations_of(flight, candidate.decode("utf-8", "replace")):
             return self._advance(msgspec.structs.replace(flight, refused=violations), Phase.MEASURED)
         self.train.settle(candidate, self.train.at(flight.parent).encode())
+        return self._advance(flight, Phase.RUNNING)
+
+    def _place_repeat(self, flight: InFlight, source: bytes | None) -> InFlight:
+        if source is None:
+            reason = "its train.py was removed before it ran"
+            return self._advance(msgspec.structs.replace(flight, superseded=reason), Phase.MEASURED)
+        self.train.place(source, *self._ours(flight))
         return self._advance(flight, Phase.RUNNING)
 
     def _violations_of(self, flight: InFlight, train: str) -> tuple[str, ...]:
@@ -197,100 +227,104 @@ class Cycle:
             ready = await asyncio.to_thread(self._make_ready, flight)
             if ready.phase is not Phase.RUNNING:
                 return ready
-            await asyncio.to_thread(self._start, run)
-        await self._say(
-            events.RunStarted(
-                run=flight.run,
-                started=round(run.started, 3),
-                limit_seconds=self.settings.run.limit_seconds,
-                adopted=adopted,
-            )
-        )
-        ended = await run.wait(lambda: self.control.must_end_run)
-        await self._say(
-            events.RunEnded(run=flight.run, ending=ended.ending, code=ended.code, seconds=round(ended.seconds, 1))
-        )
-        if ended.left:
-            pids = ", ".join(map(str, ended.left))
-            await self._say(
-                events.Warned(
-                    message=f"run {flight.run} left processes that can't be ended and may hold GPU memory: {pids}"
-                )
-            )
+            await asyncio.to_thread(self.bench.start, run)
+        await self.bench.follow(run, flight.run, adopted=adopted)
         return await asyncio.to_thread(self._advance, flight, Phase.MEASURED)
-
-    def _start(self, run: Run) -> None:
-        run.end()  # there are some where the run's folder was removed under an engine that died
-        link_run_log(self.workspace, run.folder)
-        run.start([str(self.workspace.benchmark)], self.workspace, self.settings.run)
 
     async def _judge(self, flight: InFlight, run: Run) -> InFlight:
         await asyncio.to_thread(self.train.require_branch)
         history = await asyncio.to_thread(self.history)
         if flight.superseded or flight.refused:
             return await asyncio.to_thread(self._judge_unrun, flight, history)
-        ended = await run.wait()
-        for problem in run.scanner.problems:
-            await self._say(events.Warned(message=f"run {flight.run}: {problem}"))
-        log_tail = await asyncio.to_thread(tail, run.folder.log)
-        candidate = await self._candidate(flight, history, run, ended, log_tail)
-        verdict = judge(candidate, _incumbent(history), self.settings.policy, history.segment.config.best_direction)
+        first = await self.bench.read(run, flight.run, history)
+        if flight.repeat is not None:
+            return await asyncio.to_thread(self._repeated, flight, flight.repeat, first)
+        runs, seeds = await self._run_again(flight, history, first)
+        candidate = await asyncio.to_thread(self._candidate, flight, runs)
+        segment, incumbent = history.segment, _incumbent(history)
+        verdict = judge(candidate, incumbent, self.settings.policy, segment.config.best_direction, noise.floor(segment))
         await self._say(
             events.Judged(run=flight.run, status=verdict.status, reason=verdict.reason, metric=candidate.metric)
         )
-        entry = await asyncio.to_thread(
-            self._entry, flight, history, candidate, verdict, ended, run.scanner.metrics, log_tail
-        )
+        entry = await asyncio.to_thread(self._entry, flight, history, candidate, verdict, runs, seeds)
         return await asyncio.to_thread(self._judged, flight, entry)
+
+    async def _run_again(
+        self, flight: InFlight, history: History, first: Measurement
+    ) -> tuple[list[Measurement], list[int | None]]:
+        """Repeats with other seeds before there is a verdict: a baseline's, or those that policy ``confirm`` wants."""
+        runs = [first]
+        seeds: list[int | None] = [None]
+        while runs[-1].is_sound and self._wants_another(flight, history, runs):
+            folder = self._folder(flight).repeat(len(runs))
+            run = Run(folder, f"{flight.id}-{len(runs)}")
+            seed = noise.next_seed(history.segment) + len(runs) - 1
+            adopted = await asyncio.to_thread(self._begin_again, flight, run, seed)
+            await self.bench.follow(run, flight.run, adopted=adopted)
+            runs.append(await self.bench.read(run, flight.run, history))
+            seeds.append(_seed_of(folder.train.read_text("utf-8"), self._train_of(flight)))
+        return runs, seeds
+
+    def _wants_another(self, flight: InFlight, history: History, runs: list[Measurement]) -> bool:
+        incumbent, policy = _incumbent(history), self.settings.policy
+        if flight.measures_head:
+            return incumbent is None and len(runs) < policy.baseline_repeats
+        if not policy.confirm or incumbent is None:
+            return False
+        direction = history.segment.config.best_direction
+        return must_confirm(_metrics(runs), incumbent, noise.floor(history.segment), direction)
+
+    def _begin_again(self, flight: InFlight, run: Run, seed: int) -> bool:
+        """Start the experiment's train.py with another seed, unless it was started before; returns whether it was."""
+        if run.begun:
+            return True
+        self.train.require_branch()
+        source = self._train_of(flight)
+        variant = (knobs.with_seed(source, seed) or source).encode()
+        write_atomically(run.folder.train, variant)
+        self.train.place(variant, *self._ours(flight))
+        self.bench.start(run)
+        return False
+
+    def _repeated(self, flight: InFlight, wanted: Repeat, measured: Measurement) -> InFlight:
+        if not measured.is_sound:
+            problem = measured.failure or "; ".join(measured.violations) or measured.checks or "skipped"
+            self.log.emit(events.Warned(message=f"{flight.description} gave no metric: {problem}"))
+        metric = measured.metric if measured.is_sound else None
+        seconds = _rounded(measured.ended.seconds)
+        return self._judged(flight, msgspec.structs.replace(wanted, id=flight.id, metric=metric, seconds=seconds))
 
     def _judge_unrun(self, flight: InFlight, history: History) -> InFlight:
         """The verdict on an experiment that never ran: it was put aside, or breaks the rules as it is written."""
+        if flight.repeat is not None:
+            self.log.emit(events.Warned(message=f"{flight.description} did not run: {flight.superseded}"))
+            return self._judged(flight, msgspec.structs.replace(flight.repeat, id=flight.id))
         candidate = Candidate(metric=None, skipped=bool(flight.superseded), violations=flight.refused)
         status = Status.DISCARD if flight.superseded else Status.CHECKS_FAILED
         verdict = Verdict(status, flight.superseded or "; ".join(flight.refused))
         self.log.emit(events.Judged(run=flight.run, status=verdict.status, reason=verdict.reason, metric=None))
-        ended = Exit(ending=Ending.UNSTARTED, started=time.time(), seconds=0.0)
-        return self._judged(flight, self._entry(flight, history, candidate, verdict, ended, {}, ""))
+        return self._judged(flight, self._entry(flight, history, candidate, verdict, [], []))
 
-    def _judged(self, flight: InFlight, entry: Experiment) -> InFlight:
+    def _judged(self, flight: InFlight, entry: Experiment | Repeat) -> InFlight:
         return self._advance(msgspec.structs.replace(flight, entry=msgspec.to_builtins(entry)), Phase.JUDGED)
 
-    async def _candidate(self, flight: InFlight, history: History, run: Run, ended: Exit, log_tail: str) -> Candidate:
-        """What the judge is to know of a run that is over; guarded files are as they were afterwards."""
-        metric = run.scanner.metrics.get(history.segment.config.metric_name)
-        failure = diagnosis.failure(ended, metric is None, log_tail, self.settings.run.limit_seconds)
-        violations = list(await asyncio.to_thread(self.guards.restore, run.folder))
-        if metric is not None:
-            baseline = evidence.baseline_of(self.workspace, history.segment)
-            if wrong := evidence.disagreement(run.folder, flight.id, metric, baseline=baseline):
-                violations.append(wrong)
-        sound = not failure and not violations and metric is not None and ended.ending is Ending.EXITED
-        failed_checks, checks_skipped = await self._check(flight) if sound else ("", False)
+    def _candidate(self, flight: InFlight, runs: list[Measurement]) -> Candidate:
+        """What the judge is to know; a repeat must be sound too, but for the branch's own train.py."""
+        first, last = runs[0], runs[-1]
+        deciding = first if flight.measures_head else last
         before, after = self.train.at(flight.parent), self._train_of(flight)
+        metrics = _metrics(runs)
         return Candidate(
-            metric=metric,
-            memory_mb=run.scanner.metrics.get("peak_memory_mb"),
-            failure=failure,
-            violations=tuple(violations),
-            failed_checks=failed_checks,
+            metric=math.fsum(metrics) / len(metrics) if metrics else first.metric,
+            memory_mb=first.metrics.get("peak_memory_mb"),
+            failure=deciding.failure,
+            violations=deciding.violations,
+            failed_checks=deciding.checks,
             growth=patch.size_of(after) - patch.size_of(before),
             only_seeds_differ=knobs.only_seeds_differ(before, after),
-            skipped=ended.ending is Ending.SKIPPED or checks_skipped,
+            skipped=deciding.skipped,
             is_given=flight.measures_head,
         )
-
-    async def _check(self, flight: InFlight) -> tuple[str, bool]:
-        """Run autoresearch.checks.sh, where there is one: what it said if it failed, and whether it was skipped."""
-        if not self.workspace.checks.exists():
-            return "", False
-        checks = Run(self._folder(flight).checks, f"{flight.id}-checks")
-        if not checks.begun:
-            checks.start([str(self.workspace.checks)], self.workspace, self.settings.run)
-        ended = await checks.wait(lambda: self.control.must_end_run)
-        if ended.ending is Ending.EXITED and ended.code == 0:
-            return "", False
-        said = tail(checks.folder.log, lines=3) or f"{ended.ending}, exit code {ended.code}"
-        return said, ended.ending is Ending.SKIPPED
 
     def _entry(
         self,
@@ -298,29 +332,31 @@ class Cycle:
         history: History,
         candidate: Candidate,
         verdict: Verdict,
-        ended: Exit,
-        metrics: Mapping[str, float],
-        log_tail: str,
+        runs: list[Measurement],
+        seeds: list[int | None],
     ) -> Experiment:
-        others = {name: value for name, value in metrics.items() if name != history.segment.config.metric_name}
+        first = runs[0] if runs else None
+        repeats = _metrics(runs)
         entry = Experiment(
             run=flight.run,
             folder=flight.run,
             commit=flight.commit,
             metric=None if candidate.skipped else candidate.metric,
-            metrics=others,
+            metrics=dict(first.metrics) if first else {},
             status=verdict.status,
             description=flight.description,
             timestamp=int(time.time()),
             segment=history.segment.number,
             id=flight.id,
             source=flight.source,
-            seconds=round(ended.seconds, 1),
-            result="skipped" if candidate.skipped else "lost" if ended.ending is Ending.LOST else None,
+            seconds=_rounded(sum(each.ended.seconds for each in runs)),
+            result=_result(candidate, runs),
+            repeats=tuple(repeats) if len(repeats) > 1 else (),
+            seeds=tuple(seeds[: len(repeats)]) if len(repeats) > 1 else (),
         )
         asi = dict(flight.asi) | {"result": verdict.reason}
-        if verdict.status == "crash":
-            asi["log_tail"] = log_tail
+        if verdict.status == "crash" and runs:
+            asi["log_tail"] = runs[-1].log_tail
         if hint := self.proposer.reflect(Result(entry, self._train_of(flight))):
             asi["next_action_hint"] = hint
         with_this = replace(history.segment, experiments=(*history.segment.experiments, entry))
@@ -328,6 +364,11 @@ class Cycle:
         return msgspec.structs.replace(entry, asi=asi, confidence=None if sureness is None else round(sureness, 3))
 
     def _record(self, flight: InFlight) -> InFlight:
+        if flight.repeat is not None:
+            self.history()
+            LedgerFile(self.workspace).append_repeat(msgspec.convert(flight.entry, Repeat))
+            self.log.emit(events.Recorded(run=flight.run, status="repeat"))
+            return self._advance(flight, Phase.RECORDED)
         entry = msgspec.convert(flight.entry, Experiment)
         self.history()
         recorded = LedgerFile(self.workspace).append(entry)
@@ -335,10 +376,13 @@ class Cycle:
         return self._advance(msgspec.structs.replace(flight, entry=msgspec.to_builtins(recorded)), Phase.RECORDED)
 
     def _settle(self, flight: InFlight) -> None:
-        entry = msgspec.convert(flight.entry, Experiment)
-        if not entry.kept and not flight.measures_head:
-            self._revert(flight)
-        self.proposer.tell(Result(entry, self._train_of(flight)))
+        if flight.repeat is None:
+            entry = msgspec.convert(flight.entry, Experiment)
+            if not entry.kept and not flight.measures_head:
+                self._revert(flight)
+            self.proposer.tell(Result(entry, self._train_of(flight)))
+        self.train.require_branch()
+        self.train.settle(*self._ours(flight))
         journal.clear(self.workspace)
         self.log.emit(events.PhaseChanged(phase="idle"))
 
@@ -362,6 +406,12 @@ class Cycle:
                 return
         self.train.settle(candidate, original)
 
+    def _ours(self, flight: InFlight) -> list[bytes]:
+        """Every train.py that the engine itself may have put into the work tree for this experiment."""
+        folder = self._folder(flight)
+        sources = [folder.train, *(each.train for each in folder.repeats())]
+        return [self.train.at(flight.parent).encode(), *(path.read_bytes() for path in sources if path.exists())]
+
     def _find(self, since: str, trailer: str, value: str) -> str:
         return self.repository.find_trailer(since, trailer, value) or ""
 
@@ -372,20 +422,23 @@ class Cycle:
         """The candidate's train.py: from its folder or, where a person removed that, from its commit."""
         with suppress(FileNotFoundError):
             return self._folder(flight).train.read_bytes()
-        source = self.repository.read(flight.commit, TRAIN) if flight.commit else None
+        source = self.repository.read(flight.commit, TRAIN) if flight.commit and not flight.repeat else None
         if source is not None:
             self._fill_folder(flight, source.decode("utf-8", "replace"))
         return source
 
     def _folder(self, flight: InFlight) -> RunFolder:
+        if flight.folder:
+            return RunFolder(self.workspace.runs / flight.folder)
         return self.workspace.run_folder(flight.run)
 
     def _fresh_folder(self, run: int) -> None:
         """An empty folder for a run; one that is there already is set aside, never written over."""
         folder = self.workspace.run_folder(run)
         if folder.path.exists():
-            if identity := Run(folder, "").identity_on_disk:
-                Run(folder, identity).end()
+            for each in (folder, *folder.repeats()):
+                if identity := Run(each, "").identity_on_disk:
+                    Run(each, identity).end()
             self.workspace.rescued.mkdir(parents=True, exist_ok=True)
             folder.path.rename(self.workspace.rescued / f"run-{folder.path.name}-{time.time_ns()}")
         folder.path.mkdir(parents=True)
@@ -396,20 +449,35 @@ class Cycle:
         write_atomically(folder.diff, patch.unified(self.train.at(flight.parent), train, TRAIN).encode())
 
 
-def link_run_log(workspace: Workspace, folder: RunFolder) -> None:
-    """Let run.log be this run's; a file of that name that is no link of ours is set aside."""
-    link = workspace.run_log
-    if link.exists() and not link.is_symlink():
-        workspace.rescued.mkdir(parents=True, exist_ok=True)
-        link.rename(workspace.rescued / f"run.log.{time.time_ns()}")
-    draft = workspace.state / "run.log.link"
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(Path(folder.log).relative_to(workspace.root))
-    draft.replace(link)
-
-
 def _incumbent(history: History) -> Incumbent | None:
     best = history.incumbent
     if best is None or best.metric is None:
         return None
-    return Incumbent(best.metric, best.metrics.get("peak_memory_mb"))
+    return Incumbent(best.metric, best.metrics.get("peak_memory_mb"), max(1, len(best.repeats)))
+
+
+def _metrics(runs: list[Measurement]) -> list[float]:
+    return [each.metric for each in runs if each.is_sound and each.metric is not None]
+
+
+def _result(candidate: Candidate, runs: list[Measurement]) -> str | None:
+    if candidate.skipped:
+        return "skipped"
+    return "lost" if runs and runs[-1].ended.ending is Ending.LOST else None
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 1)
+
+
+def _seed_of(variant: str, source: str) -> int | None:
+    """The seed in place of ``source``'s own; None where they are the same."""
+    changed = (new for name, (_, new) in knobs.differences(source, variant).items() if knobs.is_seed(name))
+    return next((seed for seed in changed if isinstance(seed, int)), None)
+
+
+def _describe(wanted: Repeat) -> str:
+    seed = "" if wanted.seed is None else f", seed {wanted.seed}"
+    if wanted.without is not None:
+        return f"run {wanted.run} without what run {wanted.without} changed{seed}"
+    return f"run {wanted.run} again{seed}"

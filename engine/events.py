@@ -53,6 +53,8 @@ class Proposed(Event, frozen=True, kw_only=True, tag="proposed"):
     description: str
     source: str
     asi: dict[str, Any] = {}
+    folder: str = ""
+    """Where its files are, from the runs' folder; empty for its own."""
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
@@ -62,6 +64,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
     started: float
     limit_seconds: float
     adopted: bool = False
+    folder: str = ""
+    """Where its log is, from the runs' folder, if it is a repeat; empty for the experiment's own."""
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):

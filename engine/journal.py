@@ -11,6 +11,7 @@ import msgspec
 
 from engine.files import sync_directory, write_atomically
 from engine.jsonlines import UNREADABLE
+from engine.ledger import Repeat
 from engine.workspace import Workspace
 
 
@@ -49,6 +50,10 @@ class InFlight(msgspec.Struct, frozen=True, kw_only=True):
     """It changes nothing: it measures train.py as it is on the branch, and is the incumbent if it runs."""
     idea: str = ""
     """The person's idea that it is: it waits in the queue until the experiment is a commit."""
+    repeat: Repeat | None = None
+    """It is one more run of an experiment that has its line already; its own line to be, without the metric."""
+    folder: str = ""
+    """Its files, from the runs' folder, if it is a repeat."""
     superseded: str = ""
     """Why it was put aside before it ran: it is recorded as skipped."""
     refused: tuple[str, ...] = ()

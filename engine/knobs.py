@@ -70,6 +70,12 @@ def is_seed(name: str) -> bool:
     return "SEED" in name
 
 
+def with_seed(source: str, seed: int) -> str | None:
+    """The file with another seed in each of its seed knobs; None where it has no such knob."""
+    seeds = [name for name, value in read(source).items() if is_seed(name) and type(value) is int]
+    return replace(source, dict.fromkeys(seeds, seed)) if seeds else None
+
+
 def only_seeds_differ(before: str, after: str) -> bool:
     """Whether two versions are the same program but for the values of their seeds."""
     changed = differences(before, after)

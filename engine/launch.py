@@ -13,6 +13,7 @@ from engine.errors import WorkFailed
 from engine.events import Event
 from engine.loop import Loop
 from engine.presence import engine_of, holding
+from engine.verification import Plan
 from engine.workspace import Workspace
 
 START_SECONDS = 30
@@ -23,6 +24,7 @@ def run_engine(
     workspace: Workspace,
     *,
     experiments: int | None = None,
+    verification: Plan | None = None,
     waits_on_trouble: bool = True,
     listener: Callable[[Event], None] | None = None,
 ) -> str:
@@ -38,6 +40,7 @@ def run_engine(
             settings=settings,
             repository=repository,
             experiments=experiments,
+            verification=verification,
             waits_on_trouble=waits_on_trouble,
             listener=listener,
         )

@@ -13,7 +13,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from engine import document, events, journal, ledger, safekeeping
+import msgspec
+
+from engine import ablation, document, events, journal, knobs, ledger, noise, safekeeping
 from engine.control import Control
 from engine.cycle import Cycle
 from engine.errors import AutoresearchError, WorkFailed
@@ -21,12 +23,14 @@ from engine.events import Event, EventFollower, EventLog
 from engine.guards import Guards
 from engine.history import History
 from engine.journal import InFlight
-from engine.ledger import Config, LedgerFile
+from engine.ledger import Config, LedgerFile, Repeat
+from engine.measuring import Bench
 from engine.proposers import Context, NothingToProposeError, Proposal, Proposer, ideas
 from engine.proposers.search import Search
 from engine.repository import Repository
 from engine.settings import Settings
 from engine.train_file import TrainFile
+from engine.verification import Plan
 from engine.workspace import TRAIN, Workspace
 
 LISTEN_SECONDS = 0.25
@@ -46,6 +50,8 @@ class Loop:
     repository: Repository
     experiments: int | None = None
     """How many experiments after the baseline the session is to have; None: for ever."""
+    verification: Plan | None = None
+    """Run this verification, and no experiment."""
     waits_on_trouble: bool = True
     """Trouble pauses the loop until a person resumes it; otherwise it ends the loop with WorkFailed."""
     listener: Callable[[Event], None] | None = None
@@ -88,16 +94,17 @@ class Loop:
             LedgerFile(self.workspace).open_segment(Config(name=self.settings.name, branch=branch))
         self._proposer = Search(self.settings.search, History.of(self.workspace).segment.config.best_direction)
         self._train = TrainFile(self.workspace, self.repository, branch, self._log)
+        guards = Guards(
+            self.workspace,
+            lambda name: self.repository.read("HEAD", name),
+            in_flight=journal.load(self.workspace) is not None,
+        )
         self._cycle = Cycle(
             workspace=self.workspace,
             settings=self.settings,
             repository=self.repository,
             train=self._train,
-            guards=Guards(
-                self.workspace,
-                lambda name: self.repository.read("HEAD", name),
-                in_flight=journal.load(self.workspace) is not None,
-            ),
+            bench=Bench(self.workspace, self.settings, guards, self._log, self._control),
             log=self._log,
             control=self._control,
             proposer=self._proposer,
@@ -106,7 +113,7 @@ class Loop:
             events.EngineStarted(
                 pid=os.getpid(),
                 branch=branch,
-                proposer=self._proposer.name,
+                proposer="verify" if self.verification else self._proposer.name,
                 limit_seconds=self.settings.run.limit_seconds,
                 experiments=self.experiments,
             )
@@ -187,6 +194,8 @@ class Loop:
     def _reason_to_end(self, history: History) -> str | None:
         if self._control.stopping:
             return "stopped by a person"
+        if self.verification is not None:
+            return "verified" if self.verification.next_turn(history.segment) is None else None
         if not history.has(self.experiments):
             return None
         return "1 experiment is done" if self.experiments == 1 else f"{self.experiments} experiments are done"
@@ -197,10 +206,39 @@ class Loop:
             return left
         self._train.settle()
         self._learn(history)
+        if (repeat := self._next_repeat(history)) is not None:
+            return repeat
         self._log.emit(events.PhaseChanged(phase="proposing"))
         parent = self._train.head()
         proposal, measures_head = self._propose(history, parent)
         return self._cycle.begin(proposal, parent, measures_head=measures_head)
+
+    def _next_repeat(self, history: History) -> InFlight | None:
+        """What a verification runs next, or what a person wants run again."""
+        if self.verification is not None:
+            turn = self.verification.next_turn(history.segment)
+            if turn is None:
+                return None
+            repeat = Repeat(run=turn.run, seed=turn.seed, without=turn.without, verification=self.verification.id)
+            return self._begin_repeat(history, repeat)
+        while (idea := self._control.next_idea()) and (wanted := ideas.run_to_repeat(idea.text)) is not None:
+            try:
+                return self._begin_repeat(history, Repeat(run=wanted, seed=noise.next_seed(history.segment)), idea.id)
+            except NothingToProposeError as error:
+                self._control.idea_taken(idea.id, problem=str(error))
+        return None
+
+    def _begin_repeat(self, history: History, wanted: Repeat, idea: str = "") -> InFlight:
+        experiment = next((each for each in history.segment.experiments if each.run == wanted.run), None)
+        source = history.train_of(experiment) if experiment else None
+        if experiment is None or source is None:
+            raise NothingToProposeError(f"this segment has no run {wanted.run} whose train.py is still there")
+        if wanted.without is not None:
+            source = ablation.without(history, wanted.without)
+        seeded = None if wanted.seed is None else knobs.with_seed(source, wanted.seed)
+        if seeded is None:
+            wanted = msgspec.structs.replace(wanted, seed=None)
+        return self._cycle.begin_repeat(experiment, seeded or source, wanted, idea)
 
     def _left_behind(self, history: History) -> InFlight | None:
         best = history.incumbent

@@ -40,6 +40,10 @@ class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A gain under this share of the metric does not pay for ``memory_factor`` times the memory."""
     thrash_after: Annotated[int, msgspec.Meta(ge=1)] = 3
     """So many experiments in a row without a keep call for a different approach."""
+    confirm: bool = False
+    """Run a candidate once more, with another seed, while its gain is within the noise floor; before it is kept."""
+    baseline_repeats: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
+    """So many runs of the baseline, with other seeds, before a night: they measure the noise floor."""
 
 
 class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -71,6 +71,38 @@ class Turn:
     without: int | None = None
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What one `verify` runs: ``runs`` in turn, ``each`` times, the last also without each change of ``without``."""
+
+    id: str
+    runs: tuple[int, ...]
+    without: tuple[int, ...] = ()
+    each: int = RUNS_EACH
+
+    @property
+    def size(self) -> int:
+        """How many runs it takes in all."""
+        return self.each * (len(self.runs) + len(self.without))
+
+    def next_turn(self, segment: Segment) -> Turn | None:
+        return next_turn(segment, self.id, self.runs, self.without, self.each)
+
+
+def plan(segment: Segment, without: Sequence[int] = (), each: int = RUNS_EACH) -> Plan:
+    """The verification of the segment's incumbent: the one that was left unfinished, or a new one.
+
+    Where nothing beat the baseline it is run alone, which measures the noise floor.
+    """
+    ends = dict.fromkeys(each.run for each in (segment.baseline, segment.incumbent) if each is not None)
+    runs, number = tuple(ends), 1
+    while True:
+        found = Plan(f"{'-'.join(map(str, runs))}-{number}", runs, tuple(without), each)
+        if found.next_turn(segment) is not None:
+            return found
+        number += 1
+
+
 def next_turn(
     segment: Segment, verification: str, runs: Sequence[int], without: Sequence[int] = (), each: int = RUNS_EACH
 ) -> Turn | None:

@@ -1,4 +1,4 @@
-"""Where everything is in a workspace (DESIGN §3). Paths only: nothing here reads or writes a file."""
+"""Where everything is in a workspace (DESIGN §3): paths, and what follows from their names."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,21 @@ class RunFolder:
     def checks(self) -> "RunFolder":
         """The run of autoresearch.checks.sh that belongs to this experiment."""
         return RunFolder(self.path / "checks")
+
+    def repeat(self, number: int) -> "RunFolder":
+        """The folder of the same configuration run again, ``number`` from 1."""
+        return RunFolder(self.path / "repeats" / f"{number:02d}")
+
+    def repeats(self) -> list["RunFolder"]:
+        """The folders of all repeats."""
+        return [RunFolder(path) for path in sorted((self.path / "repeats").glob("*"))]
+
+    def next_repeat(self) -> "RunFolder":
+        """The folder of the next repeat: the first that is not there."""
+        number = 1
+        while self.repeat(number).path.exists():
+            number += 1
+        return self.repeat(number)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,14 @@ from engine.proposers import NothingToProposeError, Proposal
 from engine.workspace import TRAIN
 
 _ASSIGNMENT = re.compile(r"\s*([A-Z][A-Z0-9_]*)\s*=\s*(.+?)\s*")
+_AGAIN = re.compile(r"(?:re-?run|again)\s+(\d{1,9})", re.IGNORECASE)
 _BETWEEN = re.compile(r"[,;\s]\s*(?=[A-Z][A-Z0-9_]*\s*=)")
+
+
+def run_to_repeat(idea: str) -> int | None:
+    """The run that a person wants once more (``re-run 7``); None where the idea is another."""
+    match = _AGAIN.fullmatch(idea.strip())
+    return int(match[1]) if match else None
 
 
 def propose(idea: str, incumbent: str, root: Path) -> Proposal:
