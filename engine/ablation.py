@@ -20,6 +20,22 @@ def kept_changes(history: History) -> list[tuple[Experiment, Experiment]]:
     return list(pairwise(kept))
 
 
+def separable(history: History) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The kept changes that can be taken out alone, by their runs; and for each of the others the reason.
+
+    Where there is only one, the incumbent without it is the baseline: none is left to take out.
+    """
+    changes = [after.run for _, after in kept_changes(history)]
+    alone, problems = [], []
+    for run in changes if len(changes) > 1 else []:
+        try:
+            without(history, run)
+            alone.append(run)
+        except NotAloneError as error:
+            problems.append(f"run {run} stays in: {error}")
+    return tuple(alone), tuple(problems)
+
+
 def without(history: History, run: int) -> str:
     """The incumbent's train.py as it would be without what kept experiment ``run`` changed.
 

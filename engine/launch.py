@@ -11,6 +11,7 @@ from collections.abc import Callable
 from engine import preflight
 from engine.errors import WorkFailed
 from engine.events import Event
+from engine.history import History
 from engine.loop import Loop
 from engine.presence import engine_of, holding
 from engine.verification import Plan
@@ -24,7 +25,7 @@ def run_engine(
     workspace: Workspace,
     *,
     experiments: int | None = None,
-    verification: Plan | None = None,
+    verification: Callable[[History], Plan] | None = None,
     waits_on_trouble: bool = True,
     listener: Callable[[Event], None] | None = None,
 ) -> str:

@@ -50,8 +50,8 @@ class Loop:
     repository: Repository
     experiments: int | None = None
     """How many experiments after the baseline the session is to have; None: for ever."""
-    verification: Plan | None = None
-    """Run this verification, and no experiment."""
+    verification: Callable[[History], Plan] | None = None
+    """Plans what to run again once nothing is in flight; no experiment is made then."""
     waits_on_trouble: bool = True
     """Trouble pauses the loop until a person resumes it; otherwise it ends the loop with WorkFailed."""
     listener: Callable[[Event], None] | None = None
@@ -60,6 +60,7 @@ class Loop:
     _train: TrainFile = field(init=False)
     _cycle: Cycle = field(init=False)
     _proposer: Proposer = field(init=False)
+    _plan: Plan | None = field(init=False, default=None)
     _digests: dict[str, str] = field(init=False, default_factory=dict)
 
     async def run(self) -> str:
@@ -195,7 +196,9 @@ class Loop:
         if self._control.stopping:
             return "stopped by a person"
         if self.verification is not None:
-            return "verified" if self.verification.next_turn(history.segment) is None else None
+            if self._plan is None:
+                self._plan = self.verification(history)
+            return "verified" if self._plan.next_turn(history.segment) is None else None
         if not history.has(self.experiments):
             return None
         return "1 experiment is done" if self.experiments == 1 else f"{self.experiments} experiments are done"
@@ -215,12 +218,12 @@ class Loop:
 
     def _next_repeat(self, history: History) -> InFlight | None:
         """What a verification runs next, or what a person wants run again."""
-        if self.verification is not None:
-            turn = self.verification.next_turn(history.segment)
-            if turn is None:
-                return None
-            repeat = Repeat(run=turn.run, seed=turn.seed, without=turn.without, verification=self.verification.id)
-            return self._begin_repeat(history, repeat)
+        if self._plan is not None and (turn := self._plan.next_turn(history.segment)) is not None:
+            repeat = Repeat(run=turn.run, seed=turn.seed, without=turn.without, verification=self._plan.id)
+            try:
+                return self._begin_repeat(history, repeat)
+            except (NothingToProposeError, ablation.NotAloneError) as error:
+                raise WorkFailed(f"the verification can't go on: {error}.") from error
         while (idea := self._control.next_idea()) and (wanted := ideas.run_to_repeat(idea.text)) is not None:
             try:
                 return self._begin_repeat(history, Repeat(run=wanted, seed=noise.next_seed(history.segment)), idea.id)

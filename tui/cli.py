@@ -16,13 +16,15 @@ from typing import Any
 import click
 import msgspec
 
-from engine import commands, demo, launch, obstacles, preparation, status
+from engine import commands, demo, launch, obstacles, preflight, preparation, status
 from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.initialize import PROFILES, Profile, initialize
 from engine.metrics import MetricScanner
 from engine.presence import engine_of
+from engine.verification import RUNS_EACH
 from engine.workspace import Workspace
 from tui.headless import Headless
+from tui.verifying import Verifying
 
 DEMO_DIRECTORY = "autoresearch-demo"
 DEMO_EXPERIMENTS = 30
@@ -142,6 +144,23 @@ def stop_engine(workspace: Workspace, now: bool) -> int:
         raise UnusableWorkspace(f"no engine runs in {workspace.root}.")
     commands.send(workspace, commands.Stop(now=now))
     print("The engine stops now." if now else "The engine stops after this experiment.")
+    return 0
+
+
+@cli.command("verify")
+@directory()
+@click.option("--each", type=click.IntRange(2, 100), default=RUNS_EACH, show_default=True, help="Runs of each.")
+@click.option("--ablate", is_flag=True, help="Also the incumbent without each kept change.")
+def verify_gain(workspace: Workspace, each: int, ablate: bool) -> int:
+    """Run baseline and incumbent again, in turn: the session's gain with its interval.
+
+    Cut off, the next call goes on where it stood.
+    """
+    preflight.inspect(workspace)
+    told = Verifying(workspace, each=each, ablate=ablate)
+    print(told.cost(), file=sys.stderr)
+    launch.run_engine(workspace, verification=told.plan, waits_on_trouble=False, listener=told.on_event)
+    print(told.report())
     return 0
 
 

@@ -1,5 +1,6 @@
 """Configurations that are run again: for a verification, a person, the noise floor, policy confirm."""
 
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from engine.ledger import LedgerFile, Repeat
 from engine.verification import plan, verified
 from engine.workspace import Workspace
 from tests.engine.workspaces import (
+    PROGRAM,
     TRAIN,
     check_settled,
     environment,
@@ -61,7 +63,7 @@ def test_a_verification_runs_baseline_and_incumbent_in_turn_and_leaves_the_incum
     better(workspace, "DEPTH=6", "MATRIX_LR=0.09")
     head = git(workspace.root, "rev-parse", "HEAD")
     wanted = plan(History.of(workspace).segment, each=3)
-    assert run_engine(workspace, verification=wanted, waits_on_trouble=False) == "verified"
+    assert run_engine(workspace, verification=lambda _: wanted, waits_on_trouble=False) == "verified"
 
     segment = History.of(workspace).segment
     assert [(each.run, each.seed) for each in segment.repeats] == [
@@ -97,7 +99,7 @@ def test_a_verification_that_is_killed_is_finished_by_the_next(tmp_path: Path, q
         source="verify", repeat=Repeat(run=1, seed=1001, verification=wanted.id), folder="0001/repeats/01",
     )  # fmt: skip
     journal.save(workspace, flight)
-    assert run_engine(workspace, verification=wanted, waits_on_trouble=False) == "verified"
+    assert run_engine(workspace, verification=lambda _: wanted, waits_on_trouble=False) == "verified"
 
     assert [(each.run, each.seed) for each in History.of(workspace).segment.repeats] == [
         (1, 1001), (2, 1001), (1, 1002), (2, 1002),
@@ -112,7 +114,7 @@ def test_a_change_is_taken_out_alone(tmp_path: Path, quick: None) -> None:
     history = History.of(workspace)
     assert "DEPTH = 4 " in ablation.without(history, 2) and "MATRIX_LR = 0.09" in ablation.without(history, 2)
     wanted = plan(history.segment, without=(2, 3), each=3)
-    run_engine(workspace, verification=wanted, waits_on_trouble=False)
+    run_engine(workspace, verification=lambda _: wanted, waits_on_trouble=False)
 
     segment = History.of(workspace).segment
     assert len([each for each in segment.repeats if each.without == 2]) == 3
@@ -203,3 +205,31 @@ def test_a_repeat_is_recorded_once(tmp_path: Path) -> None:
     book = LedgerFile(workspace)
     repeat = book.append_repeat(Repeat(run=1, metric=1.0, id="same"))
     assert book.append_repeat(msgspec.structs.replace(repeat, metric=2.0)) == repeat
+
+
+def test_verify_prints_its_cost_each_run_and_what_the_gain_is_worth(tmp_path: Path) -> None:
+    workspace = make(tmp_path / "work", NOISY)
+    better(workspace, "DEPTH=6", "MATRIX_LR=0.09")
+    done = program("verify", str(workspace.root), "--each", "3", "--ablate")
+
+    assert done.returncode == 0, done.stderr
+    assert "12 runs left" in done.stderr
+    said = done.stdout.splitlines()
+    assert len([line for line in said if "seed 100" in line]) == 12
+    assert next(line for line in said if line.startswith("gain ")).find("confirmed") > 0
+    assert sum(line.startswith("without run ") for line in said) == 2
+    assert "noise floor: sd" in done.stdout
+    check_settled(workspace)
+
+
+def test_verify_has_nothing_to_say_before_a_baseline(tmp_path: Path) -> None:
+    workspace = make(tmp_path / "work")
+    done = program("verify", str(workspace.root))
+    assert done.returncode == 2
+    assert "run the loop first" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *arguments], env=environment(0), capture_output=True, text=True, timeout=120, check=False
+    )
