@@ -541,6 +541,46 @@ def training_batches(
 # Budget
 
 
+class Account:
+    """What the budget saw of this process, for the record: steps, and the seconds inside and outside of them."""
+
+    def __init__(self) -> None:
+        self.imported = time.perf_counter()
+        self.evaluations = 0
+        self.steps = 0
+        self.timed_steps = 0
+        self.flops = 0
+        self.training_seconds = 0.0
+        self.untimed_seconds = 0.0
+
+    def add(self, seconds: float, flops: int, timed: bool) -> None:
+        """A step has ended."""
+        self.steps += 1
+        self.timed_steps += timed
+        self.flops += flops
+        if timed:
+            self.training_seconds += seconds
+        else:
+            self.untimed_seconds += seconds
+
+    def statement(self) -> dict[str, Any]:
+        """`outside_seconds` runs from the import of prepare.py to now, steps left out."""
+        inside = self.training_seconds + self.untimed_seconds
+        return {
+            "kind": "clock" if FLOP_BUDGET is None else "flops",
+            "limit": TIME_BUDGET if FLOP_BUDGET is None else FLOP_BUDGET,
+            "steps": self.steps,
+            "timed_steps": self.timed_steps,
+            "flops": self.flops,
+            "training_seconds": self.training_seconds,
+            "untimed_seconds": self.untimed_seconds,
+            "outside_seconds": time.perf_counter() - self.imported - inside,
+        }
+
+
+ACCOUNT = Account()
+
+
 class Budget:
     """What ends training. Every training step runs inside `with budget.step():`, and the loop asks `budget.done`.
 
@@ -585,21 +625,27 @@ class Budget:
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
-        """Times and counts one training step: data, forward, backward and optimizer belong inside."""
+        """Times and counts a training step, a failing one too: data, forward, backward and optimizer belong inside."""
         started = time.perf_counter()
-        with contextlib.nullcontext() if FLOP_BUDGET is None else flop_counter() as counter:
-            yield
-        if self.device.type == "cuda":
-            import torch
+        counter = None if FLOP_BUDGET is None else flop_counter()
+        try:
+            with counter or contextlib.nullcontext():
+                yield
+            if self.device.type == "cuda":
+                import torch
 
-            torch.cuda.synchronize()
-        self.steps += 1
-        if counter is not None:
-            self._last_flops = counter.flops
-            self.flops += self._last_flops
-        if counter is not None or self.steps > UNTIMED_STEPS:
-            self.timed_steps += 1
-            self.training_seconds += time.perf_counter() - started
+                torch.cuda.synchronize()
+        finally:
+            self.steps += 1
+            if counter is not None:
+                self._last_flops = counter.flops
+                self.flops += self._last_flops
+            seconds = time.perf_counter() - started
+            timed = counter is not None or self.steps > UNTIMED_STEPS
+            if timed:
+                self.timed_steps += 1
+                self.training_seconds += seconds
+            ACCOUNT.add(seconds, self._last_flops, timed)
 
 
 def flop_counter() -> Any:
@@ -669,11 +715,14 @@ def evaluate_bpb(
     whose predictions depend on later tokens is refused: it would be reading the answers. Costs a forward pass over
     EVAL_TOKENS and one more batch.
 
-    Where AUTORESEARCH_RECORD names a file, the result is written there too, for whoever checks what train.py prints.
+    Where AUTORESEARCH_RECORD names a file, the result is written there too, for whoever checks what train.py prints,
+    with what the budget saw and what was predicted.
     Raises Failure for logits of a wrong shape, a model that looks ahead, and a result that is no number.
     """
     import torch
 
+    ACCOUNT.evaluations += 1
+    budget = ACCOUNT.statement()
     lengths = torch.from_numpy(tokenizer.token_bytes).to(device)
     nats = torch.zeros((), dtype=torch.float64, device=device)
     size = torch.zeros((), dtype=torch.int64, device=device)
@@ -705,7 +754,9 @@ def evaluate_bpb(
     if record := os.environ.get("AUTORESEARCH_RECORD"):
         part = Path(record + ".part")
         result = {"val_bpb": bpb, "nats": nats.item(), "bytes": size.item(), "tokens": counted}
-        part.write_text(json.dumps(result | {"run_id": os.environ.get("AUTORESEARCH_RUN_ID")}))
+        result |= {"shard_size": shard_path(MAX_SHARD).stat().st_size, "evaluations": ACCOUNT.evaluations}
+        result |= {"budget": budget, "run_id": os.environ.get("AUTORESEARCH_RUN_ID")}
+        part.write_text(json.dumps(result))
         part.replace(record)
     return bpb
 
@@ -759,6 +810,12 @@ def alone() -> Iterator[None]:
         yield
 
 
+def files_in_use() -> list[Path]:
+    """The files that a run reads: training shards, validation shard, tokenizer. Raises Failure while one is missing."""
+    check_ready()
+    return [*training_shards(), shard_path(MAX_SHARD), tokenizer_path()]
+
+
 def prepare(num_shards: int, workers: int) -> None:
     """Make data and tokenizer ready; what is there already stays. Raises Failure."""
     check_vocabulary()
@@ -773,16 +830,22 @@ def prepare(num_shards: int, workers: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0: ready; 1: the download failed; 2: wrong usage, nothing there (--check) or no space; 130: interrupted."""
+    """0: ready; 1: the download failed; 2: wrong usage, nothing there (--check, --files) or no space; 130: interrupted.
+
+    --files prints a JSON list of absolute paths on stdout: what must stay as it is for runs to be comparable.
+    """
     parser = argparse.ArgumentParser(description="Download the data and train the tokenizer.", allow_abbrev=False)
     parser.add_argument("--num-shards", type=int, default=NUM_SHARDS, help=f"training shards (default: {NUM_SHARDS})")
     parser.add_argument(
         "--workers", type=int, default=DOWNLOAD_WORKERS, help=f"parallel downloads (default: {DOWNLOAD_WORKERS})"
     )
     parser.add_argument("--check", action="store_true", help="only say whether data and tokenizer are ready")
+    parser.add_argument("--files", action="store_true", help="print the data and tokenizer files in use as JSON")
     options = parser.parse_args(arguments)
     try:
-        if options.check:
+        if options.files:
+            print(json.dumps([str(path) for path in files_in_use()]))
+        elif options.check:
             check_ready()
         else:
             prepare(options.num_shards, options.workers)

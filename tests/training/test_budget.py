@@ -1,5 +1,6 @@
 """What ends training: counted work, or the clock."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -104,6 +105,38 @@ def test_the_clock_starts_after_the_steps_that_compile(workspace: Callable[..., 
     assert budget.training_seconds == 20
     assert (budget.steps, budget.timed_steps) == (8, 5)
     assert budget.flops == 0
+
+
+def test_the_account_holds_whatever_is_done_to_the_budget(workspace: Callable[..., Workspace]) -> None:
+    prepare = workspace(FLOP_BUDGET=None, TIME_BUDGET=20, UNTIMED_STEPS=1).prepare()
+    prepare.time = clock = Clock()
+    prepare.ACCOUNT = prepare.Account()
+    clock.now = 5
+    for seconds in (1, 2, 3):
+        budget = prepare.Budget(CPU)
+        for _ in range(2):
+            with contextlib.suppress(ValueError), budget.step():
+                clock.now += seconds
+                raise ValueError("to leave the step before its end")
+        budget.training_seconds = 0.0
+        budget.steps = 0
+    clock.now += 7
+    stated = prepare.ACCOUNT.statement()
+    assert (stated["kind"], stated["limit"]) == ("clock", 20)
+    assert (stated["steps"], stated["timed_steps"]) == (6, 3)
+    assert (stated["training_seconds"], stated["untimed_seconds"], stated["outside_seconds"]) == (6, 6, 12)
+
+
+def test_the_account_counts_the_work_of_all_budgets(workspace: Callable[..., Workspace]) -> None:
+    prepare = workspace().prepare()
+    for _ in range(2):
+        budget = prepare.Budget(CPU)
+        with budget.step():
+            torch.randn(64, 64) @ torch.randn(64, 64)
+        budget.flops = 0
+    stated = prepare.ACCOUNT.statement()
+    assert (stated["kind"], stated["limit"]) == ("flops", prepare.FLOP_BUDGET)
+    assert stated["flops"] == 2 * 2 * 64**3
 
 
 def test_one_thread_is_pinned(workspace: Callable[..., Workspace]) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import json
 import re
 import signal
 import subprocess
@@ -312,3 +313,10 @@ def test_train_without_data_says_which_command_fetches_it(empty: Workspace) -> N
 def test_the_data_folder_of_the_gpu_profile_is_in_the_persons_cache() -> None:
     source = (Path(__file__).parents[2] / "training" / "prepare.py").read_text()
     assert '\nDATA_DIR = "~/.cache/autoresearch"' in source
+
+
+def test_the_files_in_use_are_named_once_they_are_there(demo: Workspace, empty: Workspace) -> None:
+    named = [Path(name) for name in json.loads(demo.run("prepare.py", "--files").stdout)]
+    assert [path.name for path in named] == ["shard_00000.parquet", "shard_00001.parquet", "tokenizer-2048.json"]
+    assert all(path.is_absolute() and path.is_file() for path in named)
+    one_sentence(empty.run("prepare.py", "--files"), 2, "prepare")

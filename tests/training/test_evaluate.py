@@ -232,6 +232,9 @@ def test_the_result_is_recorded_where_the_engine_asks_for_it(
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["val_bpb"] == bpb == record["nats"] / (math.log(2) * record["bytes"])
     assert record["tokens"] == 8 * T
+    assert record["shard_size"] == train.prepare.shard_path(1).stat().st_size
+    assert record["evaluations"] == 1
+    assert record["budget"].keys() >= {"kind", "limit", "steps", "flops", "training_seconds", "outside_seconds"}
 
 
 def peeking(tokens: torch.Tensor) -> torch.Tensor:
