@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
-from engine import events, imports, journal, knobs, ledger, noise, patch, safekeeping, statistics
+from engine import events, evidence, imports, journal, knobs, ledger, noise, patch, safekeeping, statistics
 from engine.control import Control
 from engine.events import Event, EventLog
 from engine.files import write_atomically
@@ -28,7 +28,7 @@ from engine.runner import Run
 from engine.settings import Settings
 from engine.supervisor import Ending
 from engine.train_file import TrainFile
-from engine.workspace import TRAIN, RunFolder, Workspace
+from engine.workspace import PREPARE, PYPROJECT, TRAIN, RunFolder, Workspace
 
 
 @dataclass
@@ -216,8 +216,7 @@ class Cycle:
         if flight.measures_head:
             return ()
         prepare, pyproject = (
-            path.read_text("utf-8", "replace") if path.is_file() else ""
-            for path in (self.workspace.prepare, self.workspace.pyproject)
+            (self.bench.guards.original(name) or b"").decode("utf-8", "replace") for name in (PREPARE, PYPROJECT)
         )
         return imports.violations(train, incumbent=self.train.at(flight.parent), prepare=prepare, pyproject=pyproject)
 
@@ -353,6 +352,8 @@ class Cycle:
             result=_result(candidate, runs),
             repeats=tuple(repeats) if len(repeats) > 1 else (),
             seeds=tuple(seeds[: len(repeats)]) if len(repeats) > 1 else (),
+            record={} if history.segment.baseline else evidence.as_line(self._folder(flight)),
+            conditions={} if history.segment.baseline else self.bench.conditions(),
         )
         asi = dict(flight.asi) | {"result": verdict.reason}
         if verdict.status == "crash" and runs:

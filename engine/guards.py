@@ -58,6 +58,11 @@ class Guards:
             }
         self._keep_copy()
 
+    def original(self, name: str) -> bytes | None:
+        """A guarded file's content as it is to be; None where there is to be none, or nobody knows."""
+        original = self._originals.get(name)
+        return None if original is None else original.content
+
     def restore(self, folder: RunFolder) -> tuple[str, ...]:
         """Put back what a run changed, keep the changed version in ``rescued/``; says what was found.
 

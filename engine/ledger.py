@@ -90,6 +90,10 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     """"skipped" where a person ended the run, "lost" where it was killed from outside: no verdict on its train.py."""
     folder: int | None = None
     """The number of the run's folder, where it is not ``run`` (another writer took the number meanwhile)."""
+    record: dict[str, Any] = {}
+    """Of a baseline: what the evaluator wrote (engine.evidence). It is demanded of the segment's other runs."""
+    conditions: dict[str, Any] = {}
+    """Of a baseline: what makes runs comparable with it (engine.conditions)."""
 
     @property
     def kept(self) -> bool:
@@ -215,6 +219,9 @@ def _experiment(record: dict[str, Any], segment: int) -> Experiment:
     known["segment"] = segment
     metrics = known.get("metrics")
     known["metrics"] = dict(filter(_is_number, metrics.items())) if isinstance(metrics, dict) else {}
+    for name in ("record", "conditions"):
+        if not isinstance(known.get(name), dict):
+            known.pop(name, None)
     for name, kinds in (("repeats", (int, float)), ("seeds", (int, type(None)))):
         found = known.pop(name, None)
         if isinstance(found, list) and all(type(each) in kinds for each in found):
@@ -302,13 +309,18 @@ class LedgerFile:
 
 OPTIONAL_KEYS = frozenset(
     {"branch", "id", "source", "seconds", "result", "folder", "repeats", "seeds", "seed", "without", "verification"}
+    | {"record", "conditions"}
 )
 
 
 def _encode(line: Config | Experiment | Note | Repeat) -> bytes:
     record: dict[str, Any] = msgspec.to_builtins(line)
     return msgspec.json.encode(
-        {key: _whole(value) for key, value in record.items() if key not in OPTIONAL_KEYS or value not in (None, "", ())}
+        {
+            key: _whole(value)
+            for key, value in record.items()
+            if key not in OPTIONAL_KEYS or value not in (None, "", (), {})
+        }
     )
 
 

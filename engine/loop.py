@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from engine import ablation, document, events, journal, knobs, ledger, noise, safekeeping
+from engine import ablation, conditions, document, events, journal, knobs, ledger, noise, safekeeping
 from engine.control import Control
 from engine.cycle import Cycle
+from engine.data import Data
 from engine.errors import AutoresearchError, WorkFailed
 from engine.events import Event, EventFollower, EventLog
 from engine.guards import Guards
@@ -59,8 +60,11 @@ class Loop:
     _log: EventLog = field(init=False)
     _train: TrainFile = field(init=False)
     _cycle: Cycle = field(init=False)
+    _data: Data = field(init=False)
     _proposer: Proposer = field(init=False)
     _plan: Plan | None = field(init=False, default=None)
+    _compared: bool = field(init=False, default=False)
+    """Whether this engine's runs are known to be comparable with those of the segment."""
     _digests: dict[str, str] = field(init=False, default_factory=dict)
 
     async def run(self) -> str:
@@ -68,6 +72,8 @@ class Loop:
         try:
             self._open()
             async with self._listening():
+                if said := await asyncio.to_thread(self._data.take_in):
+                    self._log.emit(events.Warned(message=said))
                 reason = await self._until_done()
         except AutoresearchError as error:
             self._close(str(error), failed=True)
@@ -93,19 +99,17 @@ class Loop:
         book = ledger.read(self.workspace.ledger)
         if book.current is None or book.current.config.branch not in (None, branch):
             LedgerFile(self.workspace).open_segment(Config(name=self.settings.name, branch=branch))
-        self._proposer = Search(self.settings.search, History.of(self.workspace).segment.config.best_direction)
+        in_flight = journal.load(self.workspace) is not None
+        self._data = Data(self.workspace, self.settings.run, in_flight=in_flight)
+        self._proposer = self._new_proposer()
         self._train = TrainFile(self.workspace, self.repository, branch, self._log)
-        guards = Guards(
-            self.workspace,
-            lambda name: self.repository.read("HEAD", name),
-            in_flight=journal.load(self.workspace) is not None,
-        )
+        guards = Guards(self.workspace, lambda name: self.repository.read("HEAD", name), in_flight=in_flight)
         self._cycle = Cycle(
             workspace=self.workspace,
             settings=self.settings,
             repository=self.repository,
             train=self._train,
-            bench=Bench(self.workspace, self.settings, guards, self._log, self._control),
+            bench=Bench(self.workspace, self.settings, guards, self._data, self._log, self._control),
             log=self._log,
             control=self._control,
             proposer=self._proposer,
@@ -180,7 +184,7 @@ class Loop:
             return None
         flight = await asyncio.to_thread(journal.load, self.workspace)
         if flight is None:
-            history = await asyncio.to_thread(self._cycle.history)
+            history = await asyncio.to_thread(self._comparable_history)
             if (reason := self._reason_to_end(history)) is not None:
                 await asyncio.to_thread(self._learn, history, is_last=True)
                 return reason
@@ -191,6 +195,28 @@ class Loop:
         await self._cycle.finish(flight)
         await asyncio.to_thread(self._mind_thrashing)
         return None
+
+    def _comparable_history(self) -> History:
+        """What happened so far; the first time, a new segment is begun if what comes is not comparable with it."""
+        history = self._cycle.history()
+        baseline = history.segment.baseline
+        if self._compared or baseline is None:
+            return history
+        if changes := conditions.changes(baseline.conditions, self._cycle.bench.conditions()):
+            what = f"{' and '.join(changes)} changed since run {baseline.run}"
+            self._log.emit(
+                events.Warned(
+                    message=f"{what}: a new segment begins with a baseline of its own, not mixed with the old."
+                )
+            )
+            LedgerFile(self.workspace).open_segment(history.segment.config)
+            history = self._cycle.history()
+            self._proposer = self._cycle.proposer = self._new_proposer()
+        self._compared = True
+        return history
+
+    def _new_proposer(self) -> Proposer:
+        return Search(self.settings.search, History.of(self.workspace).segment.config.best_direction)
 
     def _reason_to_end(self, history: History) -> str | None:
         if self._control.stopping:
@@ -205,6 +231,7 @@ class Loop:
 
     def _next_flight(self, history: History) -> InFlight:
         self._train.require_branch()
+        self._data.require()
         if (left := self._left_behind(history)) is not None:
             return left
         self._train.settle()

@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import diagnosis, events, evidence
+from engine import conditions, diagnosis, events, evidence
 from engine.control import Control
+from engine.data import Data
 from engine.events import EventLog
 from engine.guards import Guards
 from engine.history import History
 from engine.runner import Run, tail
 from engine.settings import Settings
 from engine.supervisor import Ending, Exit
-from engine.workspace import RunFolder, Workspace
+from engine.workspace import PREPARE, RunFolder, Workspace
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,13 @@ class Bench:
     workspace: Workspace
     settings: Settings
     guards: Guards
+    data: Data
     log: EventLog
     control: Control
+
+    def conditions(self) -> dict[str, str]:
+        """What makes runs comparable with each other, as it is now."""
+        return conditions.now(self.guards.original(PREPARE), self.data.digest)
 
     def start(self, run: Run) -> None:
         """Start it, with nothing of it left from before."""
@@ -85,9 +91,13 @@ class Bench:
         metric = run.scanner.metrics.get(name)
         failure = diagnosis.failure(ended, metric is None, log_tail, self.settings.run.limit_seconds)
         violations = list(await asyncio.to_thread(self.guards.restore, run.folder))
+        violations += [f"{each} during the run" for each in await asyncio.to_thread(self.data.changes)]
         if metric is not None:
             baseline = evidence.baseline_of(self.workspace, history.segment)
-            if wrong := evidence.disagreement(run.folder, run.identity, metric, baseline=baseline):
+            seconds = run.scanner.metrics.get("training_seconds")
+            if wrong := evidence.disagreement(
+                run.folder, run.identity, metric, baseline=baseline, training_seconds=seconds
+            ):
                 violations.append(wrong)
         sound = not failure and not violations and metric is not None and ended.ending is Ending.EXITED
         checks, checks_skipped = await self._check(run) if sound else ("", False)
