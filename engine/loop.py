@@ -204,6 +204,8 @@ class Loop:
             return history
         if changes := conditions.changes(baseline.conditions, self._cycle.bench.conditions()):
             what = f"{' and '.join(changes)} changed since run {baseline.run}"
+            if self.verification is not None:
+                raise WorkFailed(f"{what}: what was found before it can't be verified. `autoresearch-tui run` goes on.")
             self._log.emit(
                 events.Warned(
                     message=f"{what}: a new segment begins with a baseline of its own, not mixed with the old."
