@@ -42,6 +42,7 @@ class Profile:
     budget: str
     """The budget in words."""
     ships_corpus: bool
+    baseline_repeats: int
     frozen: tuple[str, ...]
     """Knobs that the search leaves alone."""
 
@@ -58,6 +59,7 @@ class Profile:
             limit_seconds=kind["limit_seconds"],
             budget=kind["budget"],
             ships_corpus=kind["ships_corpus"],
+            baseline_repeats=kind["baseline_repeats"],
             frozen=tuple(kind["frozen"]),
         )
 
@@ -172,7 +174,10 @@ def _template(workspace: Workspace, profile: Profile, branch: str) -> dict[str, 
         PYPROJECT: (TEMPLATE / PYPROJECT).read_text("utf-8"),
         BENCHMARK: (TEMPLATE / BENCHMARK).read_text("utf-8"),
         SETTINGS: Template((TEMPLATE / SETTINGS).read_text("utf-8")).substitute(
-            python=profile.python, limit=profile.limit_seconds, frozen=json.dumps(profile.frozen)
+            python=profile.python,
+            limit=profile.limit_seconds,
+            frozen=json.dumps(profile.frozen),
+            repeats=profile.baseline_repeats,
         ),
     }
     contents = {name: text.encode() for name, text in made.items() if not (workspace.root / name).exists()} | {

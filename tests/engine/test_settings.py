@@ -77,4 +77,5 @@ def test_the_template_is_valid_and_says_the_defaults(workspace: Workspace, name:
     profile = Profile.load(name)
     text = (TEMPLATE / SETTINGS).read_text("utf-8")
     text = text.replace("$python", profile.python).replace("$limit", "600").replace("$frozen", "[]")
+    text = text.replace("$repeats", "1")
     assert loaded(workspace, text) == Settings(run=RunSettings(python=profile.python))  # type: ignore[arg-type]

@@ -72,7 +72,9 @@ def make(root: Path, train: str = TRAIN, checks: str | None = None) -> Workspace
     initialize(workspace, "test", Profile.load("gpu"), today=datetime.date(2026, 11, 23))
     text = workspace.settings.read_text()
     workspace.settings.write_text(
-        text.replace('python = "uv" ', 'python = "engine"').replace("grace_seconds = 10", "grace_seconds = 1")
+        text.replace('python = "uv" ', 'python = "engine"')
+        .replace("grace_seconds = 10", "grace_seconds = 1")
+        .replace("baseline_repeats = 3", "baseline_repeats = 1")
     )
     git(root, "commit", "--quiet", "-am", "settings for tests")
     return workspace
