@@ -181,10 +181,14 @@ def read(path: Path) -> Ledger:
 
 
 def parse(lines: Iterable[Line]) -> Ledger:
-    """A ledger from its lines. Unknown line types are passed over, bad lines are reported."""
+    """A ledger from its lines. Unknown line types are passed over, bad lines are reported.
+
+    Of two lines of one experiment the first holds: the second is somebody's rewriting of it.
+    """
     segments: list[tuple[Config, list[Experiment], list[Repeat]]] = []
     notes: list[Note] = []
     bad: list[BadLine] = []
+    seen: set[str] = set()
     for line in lines:
         if not line.text.strip():
             continue
@@ -201,7 +205,10 @@ def parse(lines: Iterable[Line]) -> Ledger:
             elif "type" not in record and "run" in record:
                 if not segments:
                     segments.append((Config(), [], []))
-                segments[-1][1].append(_experiment(record, len(segments) - 1))
+                experiment = _experiment(record, len(segments) - 1)
+                if not experiment.id or experiment.id not in seen:
+                    segments[-1][1].append(experiment)
+                    seen.add(experiment.id)
         except UNREADABLE as error:
             bad.append(BadLine(line.number, str(error)))
     return Ledger(

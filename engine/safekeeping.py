@@ -7,7 +7,10 @@ takes what git ignores, a train.py writes where it should not.
 import os
 import time
 
+import msgspec
+
 from engine.files import sync_directory, write_atomically
+from engine.jsonlines import UNREADABLE
 from engine.ledger import LedgerFile
 from engine.workspace import Workspace
 
@@ -38,7 +41,7 @@ def check_ledger(workspace: Workspace, *, starting: bool = False) -> str:
             return f"autoresearch.jsonl has lost {_lines(missing)} since the last engine: it is as it was in {saved}."
         if found:
             write_atomically(workspace.rescued / name, found)
-        whole = dict.fromkeys([*_complete_lines(kept), *_complete_lines(found)])
+        whole = [*_complete_lines(kept), *_additions(_complete_lines(found), _complete_lines(kept))]
         mended = b"".join(line + b"\n" for line in whole)
         write_atomically(workspace.ledger, mended)
         write_atomically(copy, mended)
@@ -61,6 +64,25 @@ def _extend(workspace: Workspace, added: bytes) -> None:
 
 def _complete_lines(content: bytes) -> list[bytes]:
     return content[: content.rfind(b"\n") + 1].splitlines()
+
+
+def _additions(found: list[bytes], kept: list[bytes]) -> list[bytes]:
+    """Lines that somebody appended, but no other version of those that were there: rewritten lines and headers."""
+    before, identities = set(kept), {_identity(line) for line in kept}
+    return [line for line in dict.fromkeys(found) if line not in before and _identity(line) not in identities]
+
+
+def _identity(line: bytes) -> tuple[object, ...]:
+    """What another version of a line has in common with it."""
+    try:
+        record = msgspec.json.decode(line)
+    except UNREADABLE:
+        return (line,)
+    if not isinstance(record, dict):
+        return (line,)
+    if record.get("type") == "config" or not record.get("id"):
+        return (record.get("type"), record.get("run"))
+    return (record["id"],)
 
 
 def _lines(missing: list[bytes]) -> str:

@@ -472,3 +472,12 @@ def test_any_interleaving_of_writers_and_torn_writes_loses_no_complete_line() ->
 @pytest.mark.soak
 def test_any_long_interleaving_of_writers_and_torn_writes_loses_no_complete_line() -> None:
     check_interleavings(examples=int(os.environ.get("SOAK_EXAMPLES", "1000")), steps=60)
+
+
+def test_of_two_lines_of_one_experiment_the_first_holds(workspace: Workspace) -> None:
+    file = LedgerFile(workspace)
+    file.append(Experiment(run=1, metric=1.5, status="keep", id="a"))
+    with workspace.ledger.open("a") as lines:
+        lines.write('{"run":1,"metric":9.0,"status":"keep","id":"a"}\n{"run":2,"metric":1.0,"status":"keep"}\n')
+        lines.write('{"run":3,"metric":1.0,"status":"keep"}\n')
+    assert [each.metric for each in ledger.read(workspace.ledger).experiments] == [1.5, 1.0, 1.0]
