@@ -5,11 +5,28 @@ import time
 import msgspec
 
 from engine import events, journal, ledger
+from engine.claims import claims
 from engine.errors import UnusableWorkspace
 from engine.events import EventFollower
 from engine.presence import engine_of
 from engine.words import counted
 from engine.workspace import Workspace
+
+
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the evidence for the session's gain goes: confirmed, likely or unproven, and why."""
+
+    standing: str
+    reason: str
+
+
+class Floor(msgspec.Struct, frozen=True, kw_only=True):
+    """The noise floor that was measured."""
+
+    sd: float
+    across_seeds: bool
+    text: str
+    """For a person."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +38,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The engine's process id, while one runs."""
     run: int | None
     """The experiment under way, or cut off."""
+    repeating: bool
+    """What is under way, or cut off, is one more run of ``run``."""
     phase: str | None
     paused: bool
     """No next experiment begins until somebody resumes; without an engine too: the next one starts paused."""
@@ -38,6 +57,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     incumbent: float | None
     incumbent_run: int | None
     confidence: float | None
+    claim: Claimed | None
+    """None while nothing has beaten the baseline."""
+    floor: Floor | None
+    """None while nothing was repeated."""
+    repeats: int
+    """Runs made of a configuration after its first, those in the experiments' own lines included."""
     last: float | None
     """When the last experiment was recorded, in seconds since the epoch."""
 
@@ -46,13 +71,15 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         return self._state(f"paused ({self.paused_reason})" if self.paused_reason else "paused")
 
     def _state(self, paused: str) -> str:
+        run = f"run {self.run} again" if self.repeating else f"run {self.run}"
         if self.engine is None:
-            doing = f"no engine, run {self.run} was cut off" if self.cut_off else "no engine"
+            doing = f"no engine, {run} was cut off" if self.cut_off else "no engine"
             return f"{doing}, {paused}" if self.paused else doing
         if self.run is None:
             return paused if self.paused else "between experiments"
         pausing = "" if not self.paused else f", {paused}" if self.paused_reason else ", pauses after it"
-        return f"run {self.run} {self.phase}{pausing}"
+        doing = f"{run}:" if self.repeating else run
+        return f"{doing} {self.phase}{pausing}"
 
     @property
     def gain(self) -> float | None:
@@ -65,7 +92,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """For a status bar."""
         best = "-" if self.incumbent is None else f"{self.incumbent:.4f}"
-        gain = "" if self.gain is None else f" ({self.gain:+.4f})"
+        standing = f" {self.claim.standing}" if self.claim else ""
+        gain = "" if self.gain is None else f" ({self.gain:+.4f}{standing})"
         return f"{self._state('paused')} | best {best}{gain} | {counted(self.experiments, 'run')}, {self.kept} kept"
 
     @property
@@ -85,6 +113,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
                 f"incumbent   {number(self.incumbent)}"
                 + (f" (run {self.incumbent_run})" if self.incumbent_run else "")
                 + ("" if self.gain is None else f"  {self.gain:+.6f}"),
+                f"claim       {f'{self.claim.standing}: {self.claim.reason}' if self.claim else '-'}",
+                f"noise       {self.floor.text if self.floor else '-'}",
+                f"repeats     {self.repeats}",
                 f"confidence  {'-' if self.confidence is None else f'{self.confidence:.1f}'}",
             )
         )
@@ -103,11 +134,14 @@ def of(workspace: Workspace) -> Status:
     experiments = segment.experiments if segment else ()
     best = segment.incumbent if segment else None
     baseline = segment.baseline if segment else None
+    evidence = claims(segment) if segment else None
+    total, floor = (evidence.total, evidence.floor) if evidence else (None, None)
     return Status(
         directory=str(workspace.root),
         branch=segment.config.branch if segment else None,
         engine=holder.pid if holder else None,
         run=flight.run if flight else None,
+        repeating=flight is not None and flight.repeat is not None,
         phase=flight.phase if flight else None,
         paused=pause is not None,
         paused_reason=pause.reason if pause else "",
@@ -120,6 +154,9 @@ def of(workspace: Workspace) -> Status:
         incumbent=best.metric if best else None,
         incumbent_run=best.run if best else None,
         confidence=experiments[-1].confidence if experiments else None,
+        claim=Claimed(standing=total.standing, reason=total.reason) if total else None,
+        floor=Floor(sd=floor.sd, across_seeds=floor.across_seeds, text=floor.text) if floor else None,
+        repeats=sum(max(0, len(each.repeats) - 1) for each in experiments) + (len(segment.repeats) if segment else 0),
         last=experiments[-1].timestamp if experiments else None,
     )
 

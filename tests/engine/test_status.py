@@ -2,12 +2,13 @@
 
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from engine import events, journal, ledger, status
 from engine.events import EventLog
 from engine.journal import InFlight, Phase
-from engine.ledger import Config, Experiment, LedgerFile
+from engine.ledger import Config, Experiment, LedgerFile, Repeat
 from engine.presence import holding
 from engine.workspace import Workspace
 
@@ -47,8 +48,36 @@ def test_a_session_that_rests_says_so_and_a_gain_of_nothing_is_not_shown(session
 def test_what_was_gained_is_shown(session: Workspace) -> None:
     record(session, 1.25, "keep")
     seen = status.of(session)
-    assert seen.line == "no engine | best 1.2500 (-0.2500) | 2 runs, 1 kept"
+    assert seen.line == "no engine | best 1.2500 (-0.2500 unproven) | 2 runs, 1 kept"
     assert "(run 2)  -0.250000" in seen.text
+
+
+def test_what_is_claimed_follows_the_evidence(session: Workspace) -> None:
+    seen = status.of(session)
+    assert (seen.claim, seen.floor, seen.repeats) == (None, None, 0)
+    record(session, 1.25, "keep")
+    claim = status.of(session).claim
+    assert claim is not None and claim.standing == "unproven" and "no noise floor is measured" in claim.reason
+    assert f"claim       unproven: {claim.reason}\n" in status.of(session).text
+    for seed, metric in ((1001, 1.5001), (1002, 1.4999), (1003, 1.5)):
+        LedgerFile(session).append_repeat(Repeat(run=1, metric=metric, seed=seed))
+    seen = status.of(session)
+    assert seen.claim is not None and seen.claim.standing == "likely" and seen.repeats == 3
+    assert seen.floor is not None and seen.floor.across_seeds and seen.floor.text in seen.text
+    assert "(-0.2500 likely)" in seen.line
+    told = msgspec.to_builtins(seen)
+    assert told["claim"]["standing"] == "likely" and told["floor"]["sd"] > 0 and told["confidence"] is None
+
+
+def test_a_repeat_under_way_is_said_to_be_one(session: Workspace) -> None:
+    flight = InFlight(
+        id="x", run=1, phase=Phase.RUNNING, parent="c", description="run 1 again", source="person", repeat=Repeat(run=1)
+    )
+    journal.save(session, flight)
+    assert status.of(session).line.startswith("no engine, run 1 again was cut off |")
+    with holding(session):
+        seen = status.of(session)
+        assert seen.repeating and seen.line.startswith("run 1 again: running |")
 
 
 def test_skipped_runs_are_counted(session: Workspace) -> None:
