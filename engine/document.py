@@ -8,6 +8,7 @@ from collections import Counter
 from string import Template
 
 from engine import knobs
+from engine.claims import claims
 from engine.errors import UnusableWorkspace
 from engine.history import History
 from engine.ledger import Experiment
@@ -80,10 +81,15 @@ def learned(history: History) -> str:
         f"Baseline {baseline.metric:.6f} (run {baseline.run}), incumbent {best.metric:.6f} (run {best.run}, "
         f"commit {best.commit[:12]}).",
     ]
+    found = claims(segment)
+    if found.total is not None:
+        lines.append(f"Gain {best.metric - baseline.metric:+.6f}, {found.total.standing}: {found.total.reason}.")
+    lines.append(f"Noise floor: {found.floor.text if found.floor else 'not measured yet'}.")
+    standings = {each.run: str(each.standing) for each in found.steps}
     latest = experiments[-LATEST_SHOWN:]
     title = f"The last {_runs(len(latest))}" if len(latest) < len(experiments) else "Every run"
     lines += _list("The incumbent's knobs", [f"- `{name} = {value!r}`" for name, value in _knobs(history, best)])
-    lines += _list("What was kept, in order", [_line(each) for each in kept])
+    lines += _list("What was kept, in order", [_line(each, standings.get(each.run, "")) for each in kept])
     lines += _list(title, [_line(each) for each in latest])
     dead_ends = [_line(each) for each in _dead_ends(experiments)]
     lines += _list(
@@ -113,11 +119,13 @@ def _dead_ends(experiments: tuple[Experiment, ...]) -> list[Experiment]:
     return worst_first[:BEST_SHOWN]
 
 
-def _line(experiment: Experiment) -> str:
+def _line(experiment: Experiment, standing: str = "") -> str:
     without_verdict = experiment.result if experiment.inconclusive else None
     facts = [f"run {experiment.run}", without_verdict or experiment.status.replace("_", " ")]
     if experiment.status != "checks_failed" and not without_verdict:
         facts.append("no metric" if experiment.metric is None else f"{experiment.metric:.6f}")
+    if standing:
+        facts.append(standing)
     reason = experiment.asi.get("result", "")
     line = f"- {', '.join(facts)}: {experiment.description}"
     return f"{line} ({reason})" if reason not in ("", without_verdict) else line
