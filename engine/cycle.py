@@ -480,5 +480,5 @@ def _seed_of(variant: str, source: str) -> int | None:
 def _describe(wanted: Repeat) -> str:
     seed = "" if wanted.seed is None else f", seed {wanted.seed}"
     if wanted.without is not None:
-        return f"run {wanted.run} without what run {wanted.without} changed{seed}"
+        return f"run {wanted.run} without run {wanted.without}'s change{seed}"
     return f"run {wanted.run} again{seed}"

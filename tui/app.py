@@ -68,6 +68,13 @@ class Viewer(App[None], inherit_bindings=False):
         Binding("f", "follow", "follow", id="view.follow", tooltip="To the end of the log, and follow it"),
         Binding("d", "diff_base", "diff", id="view.diff-base", tooltip="Diff against parent, incumbent, baseline"),
         Binding(
+            "r",
+            "rerun",
+            "re-run",
+            id="session.rerun",
+            tooltip="Queue one more run of the selected experiment, or of the incumbent",
+        ),
+        Binding(
             "escape", "live", "live", id="view.live", tooltip="Clear the selection: back to the live run", show=False
         ),
         Binding("1", "pane('log')", "log", id="pane.log", tooltip="Go to the training log", show=False),
@@ -196,9 +203,10 @@ class Viewer(App[None], inherit_bindings=False):
             if key == "y":
                 self._send(commands.Skip(run=run), "skip", f"Asked the engine to skip run {run}.")
 
-        self.push_screen(
-            Question(f"Skip run {run}? It is ended and logged as skipped.", {"y": "yes", "n": "no"}), answered
-        )
+        what = f"Skip run {run}? It is ended and logged as skipped."
+        if self.state.is_repeating:
+            what = f"Skip this repeat of run {run}? It is ended without a metric."
+        self.push_screen(Question(what, {"y": "yes", "n": "no"}), answered)
 
     def action_stop(self) -> None:
         if not self.state.alive:
@@ -233,6 +241,20 @@ class Viewer(App[None], inherit_bindings=False):
             self.refresh_view()
             return
         self._send(commands.Enqueue(text=self.state.rescued), "idea", "Asked the engine to run the saved edit next.")
+
+    def action_rerun(self) -> None:
+        incumbent, segment = self.state.incumbent, self.state.segment
+        run = self.selected if self.selected is not None else incumbent.run if incumbent else None
+        if run is None or segment is None:
+            self.say("There is no run to repeat yet.", "warn")
+            self.refresh_view()
+            return
+        if all(each.run != run for each in segment.experiments):
+            self.say(f"Run {run} is of an earlier segment: only what is comparable is run again.", "warn")
+            self.refresh_view()
+            return
+        which = f"run {run}" + (", the incumbent" if incumbent and run == incumbent.run else "")
+        self._send(commands.Enqueue(text=f"re-run {run}"), "rerun", f"Asked the engine for one more run of {which}.")
 
     def action_annotate(self) -> None:
         about = subject(self.state, self.selected)
@@ -330,7 +352,8 @@ class Viewer(App[None], inherit_bindings=False):
         back = f"`autoresearch-tui {self.workspace.root}` comes back to it."
         if not self.state.alive:
             return f"No engine runs in {self.workspace.root} ({condition(self.state).word}): {back}"
-        doing = f", at run {self.state.live_run}" if self.state.live_run is not None else ""
+        again = " again" if self.state.is_repeating else ""
+        doing = f", at run {self.state.live_run}{again}" if self.state.live_run is not None else ""
         done = count(len(self.state.rows), "experiment")
         return f"The engine goes on{doing} ({done} so far). {back}"
 

@@ -47,13 +47,16 @@ def condition(state: ViewState) -> Condition:
     word = WORDS.get(state.phase, clean(state.phase) or "starting")
     if state.ended is not None and word == "training":
         word = "judging"
+    is_again = state.is_repeating or (word == "training" and state.started is not None and bool(state.started.folder))
+    if state.is_verifying or is_again:
+        word = "verifying" if state.is_verifying else "repeating"
     if "resume" in state.sent.values():
         return Condition(word, "good", "resuming")
     if "stop" in state.sent.values():
         return Condition(word, "warn", "stopping")
     if state.is_pausing:
         return Condition(word, "warn", "pausing after this run")
-    return Condition(word, "good" if word == "training" else "accent")
+    return Condition(word, "good" if state.is_training else "accent")
 
 
 def trouble(state: ViewState) -> str:

@@ -20,6 +20,8 @@ class Headless:
         match event:
             case events.EngineStarted(branch=branch, proposer=proposer):
                 self._progress(f"{branch}: {proposer} proposes")
+            case events.Proposed(description=description, folder=folder) if folder:
+                self._progress(description)
             case events.Proposed(run=run, description=description):
                 self._progress(f"run {run}: {description}")
             case events.RunStarted(run=run, adopted=True):
@@ -36,6 +38,8 @@ class Headless:
                 self._progress(f"paused: {reason}" if reason else "paused")
             case events.Resumed():
                 self._progress("resumed")
+            case events.Recorded(run=run, status="repeat"):
+                self._repeat(run)
             case events.Recorded(run=run):
                 self._result(run)
 
@@ -44,6 +48,13 @@ class Headless:
         experiment = next((each for each in segment.experiments if each.run == run), None) if segment else None
         if segment and experiment:
             print(line(experiment, segment.baseline), flush=True)
+
+    def _repeat(self, run: int) -> None:
+        """A repeat is no experiment: it gets no line on stdout."""
+        segment = ledger.read(self._workspace.ledger).current
+        repeat = next((each for each in reversed(segment.repeats) if each.run == run), None) if segment else None
+        if repeat:
+            self._progress(f"run {run} again: {'no metric' if repeat.metric is None else f'{repeat.metric:.6f}'}")
 
     def _progress(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

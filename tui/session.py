@@ -9,7 +9,7 @@ from engine.events import EventFollower
 from engine.presence import engine_of
 from engine.workspace import Workspace
 from tui import progress
-from tui.view_state import ViewState, fold, with_ledger
+from tui.view_state import ViewState, fold, subject, with_ledger
 
 TAIL = 4096
 """Bytes from the end of the live log in which its progress line is looked for."""
@@ -62,10 +62,11 @@ class Session:
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def _progress(self, state: ViewState) -> progress.Progress | None:
-        if state.live_run is None or not state.is_training:
+        about = subject(state, None)
+        if about is None or not state.is_training:
             return None
         try:
-            with self.workspace.run_folder(state.live_run).log.open("rb") as file:
+            with about.log(self.workspace).log.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
                 return progress.parse(file.read(TAIL))
         except OSError:

@@ -65,6 +65,8 @@ def wrap(spans: Spans, cells: int, indent: int = 0) -> list[Spans]:
     for text, role in spans:
         for word in _words(text, max(1, cells - indent)):
             if used > indent and used + cell_len(word.rstrip()) > cells:
+                last = lines[-1].pop()
+                lines[-1].append(Span(last.text.rstrip(), last.role))
                 lines.append(list(margin))
                 used = indent
             lines[-1].append(Span(word, role))

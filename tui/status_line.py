@@ -1,5 +1,6 @@
 """The line at the top: how the session stands, in as many words as there is room for."""
 
+from engine.claims import Standing
 from tui.condition import condition
 from tui.gpu import GpuReading
 from tui.painter import Lines
@@ -7,10 +8,13 @@ from tui.spans import Span, Spans, fit, width
 from tui.text import bpb, change, duration
 from tui.view_state import ViewState
 
-GAP = Span("   ")
+GAP, NARROW_GAP = Span("   "), Span("  ")
 BAR = 6
 EIGHTHS = " ▏▎▍▌▋▊▉"
+OPTIONAL = 5
+"""Parts of this importance or less are left out before the line is set more narrowly."""
 STRENGTH = ((2.0, "likely real", "good"), (1.0, "marginal", "warn"), (0.0, "noise", "muted"))
+STANDING_ROLES = {Standing.CONFIRMED: "good", Standing.LIKELY: "accent", Standing.UNPROVEN: "warn"}
 
 
 def bar(fraction: float, cells: int) -> Spans:
@@ -23,36 +27,63 @@ def bar(fraction: float, cells: int) -> Spans:
 
 def status_spans(state: ViewState, now: float, cells: int, gpu: GpuReading | None = None, name: str = "") -> Spans:
     """The status line in ``cells`` cells: what matters least is left out first."""
+    parts = _parts(state, now, gpu, name, gain="gain ")
+    _leave_out(parts, cells - 1, GAP, OPTIONAL)
+    gap = GAP
+    if _width(parts, GAP) > cells - 1:
+        gap, parts = NARROW_GAP, [part for part in _parts(state, now, None, "", gain="") if part[0] < OPTIONAL]
+        _leave_out(parts, cells, gap, 0)
+    spans: list[Span] = []
+    for _, part in parts:
+        spans += [*([gap] if spans else []), *part]
+    return fit(tuple(spans), cells)
+
+
+def _parts(state: ViewState, now: float, gpu: GpuReading | None, name: str, *, gain: str) -> list[tuple[int, Spans]]:
+    """(importance, spans): 0 is never left out, the largest first. ``gain``: how the gain is introduced."""
     stands = condition(state)
     head: list[Span] = [Span(" ● ", stands.role), Span(stands.word, stands.role)]
     if state.live_run is not None:
-        head += [GAP, Span("run ", "muted"), Span(str(state.live_run), "strong")]
-    # (importance, spans): 0 is never left out.
+        head += [GAP if gain else NARROW_GAP, Span("run ", "muted"), Span(str(state.live_run), "strong")]
     parts: list[tuple[int, Spans]] = [(0, tuple(head))]
     if stands.detail:
         parts.append((1, (Span(stands.detail, stands.role if stands.role != "good" else ""),)))
     parts += [(3, part) for part in _clock(state, now)]
     if state.incumbent is not None:
-        best = [Span("best ", "muted"), Span(bpb(state.incumbent.metric), "strong")]
-        parts.append((2, tuple(best)))
-        if gain := change(state.gain):
-            parts.append((4, (Span("gain ", "muted"), Span(gain, "good"))))
+        best = (Span("best ", "muted"), Span(bpb(state.incumbent.metric), "strong"))
+        parts.append((2, best))
+        if claimed := _gain(state):
+            parts.append((4, (Span(gain, "muted"), *claimed)))
     if state.confidence is not None:
         parts.append((5, _confidence(state.confidence)))
     if gpu is not None:
         parts.append((6, _gpu(gpu)))
     if name:
         parts.append((8, (Span(name, "muted"),)))
-    while len(parts) > 1 and _width(parts) > cells - 1:
-        parts.remove(max(parts, key=lambda part: (part[0], width(part[1]))))
-    spans: list[Span] = []
-    for _, part in parts:
-        spans += [*([GAP] if spans else []), *part]
-    return fit(tuple(spans), cells)
+    return parts
 
 
-def _width(parts: list[tuple[int, Spans]]) -> int:
-    return sum(width(part) for _, part in parts) + len(GAP.text) * (len(parts) - 1)
+def _leave_out(parts: list[tuple[int, Spans]], cells: int, gap: Span, least: int) -> None:
+    """Take parts out, the least important first, until they fit or all are more important than ``least``."""
+    while len(parts) > 1 and _width(parts, gap) > cells:
+        part = max(parts, key=lambda part: (part[0], width(part[1])))
+        if part[0] < max(1, least):
+            return
+        parts.remove(part)
+
+
+def _width(parts: list[tuple[int, Spans]], gap: Span) -> int:
+    return sum(width(part) for _, part in parts) + len(gap.text) * (len(parts) - 1)
+
+
+def _gain(state: ViewState) -> Spans:
+    """The incumbent's gain over the baseline, never without what the evidence says of it."""
+    total = state.evidence.total if state.evidence else None
+    gain = change(state.gain)
+    if not gain or total is None:
+        return ()
+    role = STANDING_ROLES[total.standing]
+    return (Span(gain, "" if total.standing is Standing.UNPROVEN else "good"), Span(f" {total.standing}", role))
 
 
 def _clock(state: ViewState, now: float) -> list[Spans]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from engine.claims import Claim, Claims, claims
 from engine.events import (
     AnyEvent,
     CommandDone,
@@ -27,7 +28,9 @@ from engine.events import (
     Thrashing,
     Warned,
 )
-from engine.ledger import Experiment, Ledger, Segment
+from engine.ledger import Experiment, Ledger, Repeat, Segment
+from engine.supervisor import Ending
+from engine.workspace import RunFolder, Workspace
 from tui.progress import Progress
 from tui.text import clean
 
@@ -62,6 +65,8 @@ class ViewState:
     ledger: Ledger = field(default_factory=Ledger)
     rows: tuple[Row, ...] = ()
     """Every experiment, oldest first."""
+    claims: tuple[Claims, ...] = ()
+    """What may be claimed, of each segment."""
     revision: int = 0
     """Counts the changes of the ledger, for caches."""
     engine: EngineStarted | None = None
@@ -72,10 +77,12 @@ class ViewState:
     """Its process exists."""
     phase: str = ""
     live_run: int | None = None
-    """The experiment under way, by the number of its folder."""
+    """The experiment under way, by the number of its folder; of a repeat the experiment that is run again."""
     proposal: Proposed | None = None
     started: RunStarted | None = None
     ended: RunEnded | None = None
+    repeated: Proposed | None = None
+    """The repeat that ended last, while no experiment has come after it."""
     verdicts: Mapping[int, Judged] = field(default_factory=dict)
     paused: Paused | None = None
     ideas: tuple[IdeaQueued, ...] = ()
@@ -98,6 +105,26 @@ class ViewState:
     @property
     def incumbent(self) -> Experiment | None:
         return self.segment.incumbent if self.segment else None
+
+    @property
+    def evidence(self) -> Claims | None:
+        """What may be claimed of the current segment."""
+        return self.claims[-1] if self.claims else None
+
+    @property
+    def is_repeating(self) -> bool:
+        """What is under way is one more run of an experiment that has its line already."""
+        return self.live_run is not None and self.proposal is not None and bool(self.proposal.folder)
+
+    @property
+    def new_run(self) -> int | None:
+        """The experiment under way that has no line yet; None while there is none, a repeat of another included."""
+        return None if self.is_repeating else self.live_run
+
+    @property
+    def is_verifying(self) -> bool:
+        """The engine runs a verification, and no experiments."""
+        return self.alive and self.engine is not None and self.engine.proposer == "verify"
 
     @property
     def gain(self) -> float | None:
@@ -174,21 +201,27 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
         case PhaseChanged(phase=phase, run=run):
             if phase not in UNDER_WAY:
                 return replace(_settled(state), phase=phase)
+            if phase == "recorded":
+                return replace(_settled(state), phase=phase)
             run = state.live_run if run is None else run
             base = state if run == state.live_run else _settled(state)
             return replace(base, phase=phase, live_run=run)
         case Proposed():
-            base = state if event.run == state.live_run else _settled(state)
-            return replace(base, proposal=event, live_run=event.run, phase="proposed")
+            is_known = event.run == state.live_run and (state.proposal is None or event.id == state.proposal.id)
+            base = state if is_known else _settled(state)
+            repeated = state.repeated if event.folder else None
+            return replace(base, proposal=event, live_run=event.run, phase="proposed", repeated=repeated)
         case RunStarted():
             base = state if event.run == state.live_run else _settled(state)
             return replace(base, started=event, ended=None, live_run=event.run, phase="running")
         case RunEnded():
             return replace(state, ended=event)
         case Judged():
-            return replace(state, notice=Notice(event.at, _verdict(event), _role(event.status)))
+            is_lost = state.ended is not None and state.ended.ending == Ending.LOST
+            said = Notice(event.at, _verdict(event, "lost" if is_lost else event.status), _role(event.status))
+            return replace(state, notice=said)
         case Recorded():
-            return _settled(state)
+            return replace(_settled(state), repeated=state.proposal if event.status == "repeat" else None)
         case Paused(reason=reason):
             still_in_trouble = not reason and state.paused is not None
             return state if still_in_trouble else replace(state, paused=event)
@@ -221,11 +254,11 @@ def _settled(state: ViewState) -> ViewState:
     return replace(state, live_run=None, proposal=None, started=None, ended=None, progress=None)
 
 
-def _verdict(event: Judged) -> str:
+def _verdict(event: Judged, status: str) -> str:
     reason = clean(event.reason)
     if reason == "skipped":
         return f"Run {event.run}: skipped"
-    return f"Run {event.run}: {status_words(event.status)}" + (f", {reason}" if reason else "")
+    return f"Run {event.run}: {status_words(status)}" + (f", {reason}" if reason else "")
 
 
 def status_words(status: str) -> str:
@@ -249,7 +282,14 @@ def with_ledger(state: ViewState, ledger: Ledger) -> ViewState:
         bad = ledger.bad_lines[-1]
         at = max(state.notice.at if state.notice else 0.0, _last_time(ledger))
         notice = Notice(at, f"autoresearch.jsonl, line {bad.number}: {clean(bad.problem)}", "warn")
-    return replace(state, ledger=ledger, rows=_rows(ledger), revision=state.revision + 1, notice=notice)
+    return replace(
+        state,
+        ledger=ledger,
+        rows=_rows(ledger),
+        claims=tuple(claims(segment) for segment in ledger.segments),
+        revision=state.revision + 1,
+        notice=notice,
+    )
 
 
 def _last_time(ledger: Ledger) -> float:
@@ -286,33 +326,79 @@ class Subject:
     verdict: Judged | None = None
     notes: tuple[str, ...] = ()
     """What people wrote on it."""
+    repeat: Proposed | None = None
+    """The one more run of it that this is about: its log and its train.py are shown, not the experiment's own."""
+    log_folder: str = ""
+    """Where its log is, from the runs' folder, if it is a repeat's."""
+    repeats: tuple[Repeat, ...] = ()
+    """The runs that were made of it later."""
+    claim: Claim | None = None
+    """What may be claimed of its step, if it was kept."""
+    session: Claims | None = None
+    """What may be claimed in all, where that is to be said of it."""
+    direction: str = "lower"
+
+    def files(self, workspace: Workspace) -> RunFolder:
+        """What it ran."""
+        return _folder(workspace, self.repeat.folder if self.repeat else "", self.folder)
+
+    def log(self, workspace: Workspace) -> RunFolder:
+        """What it printed."""
+        return _folder(workspace, self.log_folder, self.folder)
+
+    @property
+    def result(self) -> Repeat | None:
+        """The line of the repeat that this is about, once it has one."""
+        return next((each for each in self.repeats if self.repeat and each.id == self.repeat.id), None)
 
     @property
     def experiment(self) -> Experiment | None:
         return self.row.experiment if self.row else None
 
     @property
+    def short_name(self) -> str:
+        """run 7; run 7 again, seed 1001."""
+        return clean(self.repeat.description) if self.repeat else f"run {self.run}"
+
+    @property
     def name(self) -> str:
-        """For a pane's title: run 7 · keep."""
+        """For a pane's title: run 7 · keep; run 7 again, seed 1001 · live."""
         status = "cut off" if self.is_cut_off else "live" if self.is_live else ""
-        if self.experiment:
+        if self.log_folder and not self.repeat:
+            return f"run {self.run} again · {status}"
+        if self.experiment and not self.repeat:
             status = outcome(self.experiment)
-        return f"run {self.run} · {status}" if status else f"run {self.run}"
+        return f"{self.short_name} · {status}" if status else self.short_name
 
 
 def subject(state: ViewState, selected: int | None) -> Subject | None:
     """The selected experiment; with none selected the one under way, and between two the last one."""
     if selected is None and state.live_run is not None:
         return _live(state, state.live_run)
+    if selected is None and state.repeated is not None and (row := row_of(state, state.repeated.run)) is not None:
+        return _repeat(state, row, state.repeated)
     if selected is None:
-        return _recorded(state, state.rows[-1]) if state.rows else None
-    row = next((each for each in reversed(state.rows) if each.experiment.run == selected), None)
+        return _recorded(state, state.rows[-1], tells_all=True) if state.rows else None
+    row = row_of(state, selected)
     if row is not None:
         return _recorded(state, row)
     return subject(state, None)
 
 
+def row_of(state: ViewState, run: int) -> Row | None:
+    """The row of an experiment that is recorded."""
+    return next((each for each in reversed(state.rows) if each.experiment.run == run), None)
+
+
+def _folder(workspace: Workspace, path: str, number: int) -> RunFolder:
+    return RunFolder(workspace.runs / path) if path else workspace.run_folder(number)
+
+
 def _live(state: ViewState, run: int) -> Subject:
+    log_folder = state.started.folder if state.started else ""
+    if state.is_repeating and state.proposal is not None and (row := row_of(state, run)) is not None:
+        about = _repeat(state, row, state.proposal)
+        return replace(about, is_live=True, is_cut_off=not state.alive)
     return Subject(
         run,
         run,
@@ -321,12 +407,31 @@ def _live(state: ViewState, run: int) -> Subject:
         proposal=state.proposal,
         verdict=state.verdicts.get(run),
         notes=_notes(state, run),
+        log_folder=log_folder,
+        session=state.evidence,
     )
 
 
-def _recorded(state: ViewState, row: Row) -> Subject:
-    run, folder = row.experiment.run, row.experiment.folder_number
-    return Subject(run, folder, row=row, verdict=state.verdicts.get(folder), notes=_notes(state, run))
+def _repeat(state: ViewState, row: Row, proposal: Proposed) -> Subject:
+    about = _recorded(state, row, tells_all=True)
+    return replace(about, repeat=proposal, log_folder=proposal.folder)
+
+
+def _recorded(state: ViewState, row: Row, *, tells_all: bool = False) -> Subject:
+    experiment = row.experiment
+    run, folder = experiment.run, experiment.folder_number
+    segment, evidence = state.ledger.segments[experiment.segment], state.claims[experiment.segment]
+    return Subject(
+        run,
+        folder,
+        row=row,
+        verdict=state.verdicts.get(folder),
+        notes=_notes(state, run),
+        repeats=tuple(each for each in segment.repeats if each.run == run),
+        claim=evidence.of(run),
+        session=evidence if tells_all or experiment is segment.incumbent else None,
+        direction=segment.config.best_direction,
+    )
 
 
 def _notes(state: ViewState, run: int) -> tuple[str, ...]:
@@ -341,6 +446,7 @@ def beside(state: ViewState, selected: int | None, step: int) -> int | None:
     if selected not in runs:
         if step > 0:
             return None
-        return runs[-1] if state.live_run is not None or len(runs) == 1 else runs[-2]
+        shows_the_last = state.live_run is None and state.repeated is None
+        return runs[-2] if shows_the_last and len(runs) > 1 else runs[-1]
     following = dict(pairwise(runs)) if step > 0 else {later: earlier for earlier, later in pairwise(runs)}
     return following.get(selected, None if step > 0 else selected)

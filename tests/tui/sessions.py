@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from engine import ledger
 from engine.events import (
     CommandDone,
     EngineStarted,
@@ -27,8 +28,8 @@ from engine.events import (
     Warned,
 )
 from engine.jsonlines import JsonLinesFile
-from engine.ledger import Config, Experiment, LedgerFile
-from engine.workspace import Workspace
+from engine.ledger import Config, Experiment, LedgerFile, Repeat
+from engine.workspace import RunFolder, Workspace
 
 BEGIN = 1_750_000_000.0
 TRAIN = """\
@@ -74,6 +75,7 @@ class Recorder:
         self.description = ""
         self.best = 1.755
         self.train = TRAIN
+        self.repeating = Repeat(run=0)
 
     def emit(self, event: Event) -> None:
         """As EventLog.emit, with this recording's clock."""
@@ -99,9 +101,9 @@ class Recorder:
         self.emit(PhaseChanged(phase="running", run=self.run))
         self.emit(RunStarted(run=self.run, started=self.now, limit_seconds=600))
 
-    def print_log(self, share: float, loss: float = 4.2, ending: str = "") -> None:
+    def print_log(self, share: float, loss: float = 4.2, ending: str = "", folder: RunFolder | None = None) -> None:
         """The run's output up to ``share`` of its steps, as train.py writes it."""
-        with self.workspace.run_folder(self.run).log.open("ab") as file:
+        with (folder or self.workspace.run_folder(self.run)).log.open("ab") as file:
             file.write(b"device: cpu, 1 thread\nparameters: 0.4 M\nsequence length 256, 1,024 tokens a step\n")
             for step in range(int(self.steps * share)):
                 done = 100 * (step + 1) / self.steps
@@ -211,6 +213,46 @@ class Recorder:
             confidence=confidence,
             source="search",
         )
+
+    def repeat(self, run: int, seed: int, *, without: int | None = None, source: str = "person") -> Path:
+        """One more run of ``run`` is begun; its folder."""
+        number = self.workspace.run_folder(run)
+        folder = number.next_repeat()
+        folder.path.mkdir(parents=True)
+        folder.train.write_text(number.train.read_text() + f"SEED = {seed}\n")
+        self.repeating = Repeat(
+            run=run,
+            seed=seed,
+            without=without,
+            verification="1-2-1" if source == "verify" else "",
+            id=f"{run}-{without}-{seed}",
+        )
+        what = f"run {run} again" if without is None else f"run {run} without run {without}'s change"
+        path = str(folder.path.relative_to(self.workspace.runs))
+        self.emit(
+            Proposed(
+                run=run, id=f"{run}-{without}-{seed}", description=f"{what}, seed {seed}", source=source, folder=path
+            )
+        )
+        self.emit(PhaseChanged(phase="committed", run=run))
+        self.emit(PhaseChanged(phase="running", run=run))
+        self.emit(RunStarted(run=run, started=self.now, limit_seconds=600, folder=path))
+        self.print_log(0.3, folder=folder)
+        self.now += 8
+        return folder.path
+
+    def repeated(self, metric: float | None) -> None:
+        """The repeat that is under way ends."""
+        self.now += 14
+        run = self.repeating.run
+        self.emit(RunEnded(run=run, ending="exited", code=0, seconds=21.4))
+        self.emit(PhaseChanged(phase="measured", run=run))
+        self.emit(PhaseChanged(phase="judged", run=run))
+        ended = msgspec.structs.replace(self.repeating, metric=metric, seconds=21.4, timestamp=int(self.now))
+        self.ledger.append_repeat(ended)
+        self.emit(Recorded(run=run, status="repeat"))
+        self.emit(PhaseChanged(phase="recorded", run=run))
+        self.emit(PhaseChanged(phase="idle"))
 
     def begin(self, share: float = 0.45) -> None:
         """An experiment that is under way."""
@@ -332,6 +374,78 @@ def stopped(root: Path) -> Recorder:
 def warned(root: Path) -> Recorder:
     recorder = many(root, 12)
     recorder.emit(Warned(message="METRIC mfu_percent=NaN is no number: \x1b]0;x\x07passed over"))
+    return recorder
+
+
+def verifying(root: Path) -> Recorder:
+    """A verification is under way: baseline and incumbent were run again, and the incumbent is once more."""
+    recorder = between(root, 22)
+    best = ledger.read(recorder.workspace.ledger).segments[0].incumbent
+    assert best is not None and best.metric is not None
+    recorder.emit(EngineStarted(pid=2, branch="autoresearch/demo", proposer="verify", limit_seconds=600))
+    for run, seed, metric in ((1, 1001, 1.7571), (best.run, 1001, best.metric + 0.002), (1, 1002, 1.7532)):
+        recorder.repeat(run, seed, source="verify")
+        recorder.repeated(metric)
+    recorder.repeat(best.run, 1002, source="verify")
+    return recorder
+
+
+def repeated(root: Path) -> Recorder:
+    """A person had a run repeated, which is over, and the next one runs; one repeat gave no metric."""
+    recorder = between(root, 22)
+    for seed, metric in ((1001, 1.7571), (1002, None)):
+        recorder.repeat(1, seed)
+        recorder.repeated(metric)
+    return recorder
+
+
+def confirmed(root: Path) -> Recorder:
+    """The gain is confirmed, and one kept change is known to carry it."""
+    recorder = between(root, 22)
+    segment = ledger.read(recorder.workspace.ledger).segments[0]
+    best = segment.incumbent
+    assert best is not None and best.metric is not None
+    change = next(each.run for each in segment.experiments[1:] if each.kept)
+    for round_ in range(5):
+        for run, without, metric in ((1, None, 1.755), (best.run, None, best.metric), (best.run, change, 1.746)):
+            noise = 0.0006 * ((round_ * 7 + run) % 5 - 2)
+            recorder.repeat(run, 1001 + round_, without=without, source="verify")
+            recorder.repeated(round(metric + noise, 6))
+    return recorder
+
+
+def two_segments(root: Path) -> Recorder:
+    """The budget was changed after nine runs: the second segment's baseline is worse than all of them."""
+    recorder = between(root, 9)
+    recorder.ledger.open_segment(Config())
+    recorder.emit(Warned(message="the budget changed: a new segment begins"))
+    recorder.best = 1.9
+    recorder.baseline()
+    while recorder.run < 15:
+        recorder.experiment()
+    recorder.begin()
+    return recorder
+
+
+def lost(root: Path) -> Recorder:
+    """The last runs: kept for its simplicity, lost, failed its checks, skipped."""
+    recorder = between(root, 5)
+    reason = "as good, and 12 lines less: a simplification"
+    recorder.begin()
+    recorder.finish("keep", recorder.best, reason, description="without the value embeddings", asi={"result": reason})
+    recorder.begin()
+    reason = "killed from outside"
+    recorder.finish("crash", None, reason, description="DEPTH 2 → 3", result="lost", asi={"result": reason})
+    return recorder
+
+
+def between(root: Path, runs: int) -> Recorder:
+    """``runs`` runs are over, and nothing is under way."""
+    recorder = Recorder(root)
+    recorder.open()
+    recorder.baseline()
+    while recorder.run < runs:
+        recorder.experiment()
     return recorder
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tui.sessions import hundred
+from tests.tui.sessions import hundred, two_segments
 from tui.history_plot import Look, Point, draw, legend, scale, window
 from tui.panes.history import points_of
 from tui.session import Session
@@ -119,3 +119,10 @@ def test_a_recorded_session_is_drawn(tmp_path: Path) -> None:
     state = Session(hundred(tmp_path).workspace, is_alive=lambda: True).poll()
     drawn = picture(draw(points_of(state.rows, 0), 100, 16))
     assert len(drawn) == 16 and sum(line.count("×") for line in drawn) == 9
+
+
+def test_only_one_segment_is_drawn(tmp_path: Path) -> None:
+    state = Session(two_segments(tmp_path).workspace, is_alive=lambda: True).poll()
+    assert [point.run for point in points_of(state.rows, 1)] == list(range(10, 16))
+    shown = window(points_of(state.rows, 1))
+    assert shown is not None and shown.low == 1.9

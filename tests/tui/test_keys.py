@@ -352,6 +352,76 @@ async def test_d_goes_through_the_bases_of_the_diff(tmp_path: Path) -> None:
         assert tuple(seen) == BASES and pane.base == BASES[0]
 
 
+async def test_r_has_the_selected_run_repeated_and_else_the_incumbent(tmp_path: Path) -> None:
+    recorder = sessions.between(tmp_path, 22)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("r")
+        assert "one more run of run 21, the incumbent." in bottom(app)
+        await pilot.press("5", "end", "r")
+        assert "one more run of run 1." in bottom(app)
+        first, second = asked(recorder)
+        assert isinstance(first, Enqueue) and isinstance(second, Enqueue)
+        assert (first.text, second.text) == ("re-run 21", "re-run 1")
+        recorder.emit(IdeaQueued(id=first.id, text=first.text))
+        recorder.emit(CommandDone(id=first.id, command="enqueue", offset=1, answer="queued"))
+        app.poll()
+        await pilot.pause()
+        assert "1 idea queued: re-run 21" in shown(app)
+
+
+async def test_r_repeats_nothing_that_is_not_comparable_or_not_there(tmp_path: Path) -> None:
+    recorder = sessions.two_segments(tmp_path / "two")
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("5", "end", "r")
+        assert "Run 1 is of an earlier segment" in bottom(app)
+    empty = sessions.empty(tmp_path / "empty")
+    app = viewer(empty)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("r")
+        assert "no run to repeat yet" in bottom(app)
+    assert not asked(recorder) and not asked(empty)
+
+
+async def test_a_repeat_is_followed_in_its_own_log_and_skipped_as_one(tmp_path: Path) -> None:
+    recorder = sessions.between(tmp_path, 5)
+    app = viewer(recorder)
+    async with app.run_test(size=LARGE) as pilot:
+        await pilot.pause()
+        folder = recorder.repeat(3, 1001)
+        app.poll()
+        await pilot.pause()
+        assert app.main.query_one(LogPane).body.path == folder / "run.log"
+        text = shown(app)
+        assert "log · run 3 again, seed 1001 · live" in text and "run 3 again, seed 1001 against" in text
+        assert "▶ again  WARMDOWN" in text and "live  " not in text and "step 48" in text
+        assert app.main.query_one(RunsView).line_count() == 5
+        await pilot.press("s")
+        assert "Skip this repeat of run 3?" in shown(app)
+
+
+async def test_a_boundary_stands_between_two_segments_and_is_stepped_over(tmp_path: Path) -> None:
+    app = viewer(sessions.two_segments(tmp_path))
+    async with app.run_test(size=(120, 50)) as pilot:
+        await pilot.pause()
+        text = shown(app)
+        lines = [line for line in text.splitlines() if "not comparable" in line]
+        assert len(lines) == 1 and "segment 2 ↑ · segment 1 ↓" in lines[0]
+        assert "segment 2 of 2" in text and "segment 2: 6 so far, 0 kept" in text
+        await pilot.press("5", *["down"] * 7)
+        assert app.selected == 9
+        assert "segment 1 of 2 · run 9" in shown(app)
+        await pilot.press("up")
+        assert app.selected == 10
+        view = app.main.query_one(RunsView)
+        at = next(y for y in range(view.line_count()) if "not comparable" in plain(view.line_at(y)))
+        assert view.run_at(at) == 9 and view.run_at(at - 1) == 10
+
+
 async def test_help_lists_every_binding(tmp_path: Path) -> None:
     app = viewer(sessions.three(tmp_path))
     async with app.run_test(size=SMALL) as pilot:

@@ -136,6 +136,63 @@ def test_the_status_line_drops_what_matters_least(tmp_path: Path) -> None:
     assert "best" in plain(status_spans(state, now, 80))
 
 
+def test_the_gain_never_stands_without_its_claim(tmp_path: Path) -> None:
+    now = sessions.BEGIN + 5000
+    for name in ("unproven", "confirmed"):
+        recorder = sessions.hundred(tmp_path / name) if name == "unproven" else sessions.confirmed(tmp_path / name)
+        state = read(recorder)
+        gain = change(state.gain)
+        for cells in range(20, 200):
+            text = plain(status_spans(state, now, cells))
+            assert len(text) <= cells and (gain in text) == (f"{gain} {name}" in text)
+    state = read(sessions.hundred(tmp_path / "eighty"))
+    text = plain(status_spans(state, now, 80))
+    for word in ("training", "run 101", "45%", "left", "best 1.6812", "−0.0738 unproven"):
+        assert word in text
+
+
+def test_what_a_repeat_is_and_came_to_is_said_over_the_notes_of_its_run(tmp_path: Path) -> None:
+    recorder = sessions.between(tmp_path, 3)
+    recorder.repeat(1, 1001)
+    text = check_notes(read(recorder), None)
+    assert text[:3] == [
+        "run 1 again, seed 1001",
+        "under way",
+        "asked for by a person: evidence on the noise, it changes no",
+    ]
+    recorder.repeated(1.7571)
+    assert check_notes(read(recorder), None)[:2] == ["run 1 again, seed 1001", "1.7571  took 0:21"]
+    recorder.repeat(1, 1002)
+    recorder.repeated(None)
+    assert check_notes(read(recorder), None)[1] == "ended without a metric"
+    said = " ".join(" ".join(check_notes(read(recorder), 1)).split())
+    assert "repeats mean 1.7561 of 2 runs: 1.7550, 1.7571 (seed 1001); 1 gave no metric" in said
+    assert "session" not in said.split("peak_memory")[0].replace("sessions", "")
+
+
+def test_a_kept_experiment_has_its_claim_and_the_incumbent_the_sessions_too(tmp_path: Path) -> None:
+    state = read(sessions.hundred(tmp_path / "a"))
+    kept = [row.experiment.run for row in state.rows if row.experiment.kept]
+    for run in kept[1:]:
+        text = " ".join(" ".join(check_notes(state, run)).split())
+        assert "claim unproven: no noise floor is measured yet: verify measures it" in text
+        assert ("session −0.0738 from run 1" in text) == (run == kept[-1])
+    assert "claim" not in "".join(check_notes(state, kept[0]))
+    confirmed = read(sessions.confirmed(tmp_path / "b"))
+    text = " ".join(" ".join(check_notes(confirmed, 15)).split())
+    assert "claim confirmed: without it the incumbent loses +0.0" in text
+    text = " ".join(" ".join(check_notes(confirmed, 21)).split())
+    assert "without 15 mean 1.7460 of 5 runs" in text and "session −0.0168 from run 1 to run 21, confirmed" in text
+    assert "noise sd 0.0" in text
+
+
+def test_a_repeat_marks_its_row_and_adds_none(tmp_path: Path) -> None:
+    recorder = sessions.between(tmp_path, 3)
+    state = read(recorder)
+    before, again = (plain(row_spans(state.rows[1], is_best=False, is_again=which)) for which in (False, True))
+    assert "▶ again  MATRIX_LR" in again and "▶" not in before
+
+
 def test_a_bar_is_always_as_long_as_asked() -> None:
     for percent in range(-10, 120):
         assert width(bar(percent / 100, 12)) == 12

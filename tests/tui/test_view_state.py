@@ -107,6 +107,98 @@ def test_an_experiment_passes_through_its_phases() -> None:
     assert state.verdicts[4].status == "keep"
 
 
+def test_a_repeat_is_no_new_run(tmp_path: Path) -> None:
+    recorder = sessions.between(tmp_path, 3)
+    folder = recorder.repeat(2, 1001)
+    state = read(recorder)
+    assert state.live_run == 2 and state.is_repeating and state.new_run is None and len(state.rows) == 3
+    assert condition(state)[:2] == ("repeating", "good")
+    about = subject(state, None)
+    assert about is not None and about.is_live and about.name == "run 2 again, seed 1001 · live"
+    assert about.log(recorder.workspace).path == about.files(recorder.workspace).path == folder
+    chosen = subject(state, 2)
+    assert chosen is not None and chosen.name == "run 2 · discard" and chosen.log(recorder.workspace).number == 2
+    assert beside(state, None, -1) == 3
+
+    recorder.repeated(1.77)
+    state = read(recorder)
+    assert state.live_run is None and len(state.rows) == 3
+    about = subject(state, None)
+    assert about is not None and about.name == "run 2 again, seed 1001" and not about.is_live
+    assert about.result is not None and about.result.metric == 1.77
+    assert beside(state, None, -1) == 3, "what is shown is not the last row"
+
+    recorder.begin()
+    state = read(recorder)
+    assert state.new_run == 4 and condition(state).word == "training"
+    recorder.finish("discard", 1.8, "worse", description="d")
+    about = subject(read(recorder), None)
+    assert about is not None and about.name == "run 4 · discard"
+
+
+def test_a_repeat_of_an_engine_that_is_gone_is_cut_off(tmp_path: Path) -> None:
+    recorder = sessions.between(tmp_path, 3)
+    recorder.repeat(2, 1001)
+    state = replace(read(recorder), alive=False)
+    about = subject(state, None)
+    assert about is not None and about.name == "run 2 again, seed 1001 · cut off"
+    assert condition(state).word == "engine gone"
+
+
+def test_a_repeat_before_the_verdict_shows_its_own_log_and_stays_its_experiments_run(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    recorder.emit(RunEnded(run=4, ending="exited", code=0, seconds=9))
+    recorder.emit(PhaseChanged(phase="measured", run=4))
+    recorder.emit(RunStarted(run=4, started=recorder.now, limit_seconds=600, folder="0004/repeats/01"))
+    state = read(recorder)
+    assert state.new_run == 4 and condition(state).word == "repeating"
+    about = subject(state, None)
+    assert about is not None and about.name == "run 4 again · live"
+    assert about.files(recorder.workspace).number == 4
+    assert about.log(recorder.workspace).path == recorder.workspace.run_folder(4).repeat(1).path
+
+
+def test_a_verification_is_called_one_between_its_runs_too(tmp_path: Path) -> None:
+    recorder = sessions.verifying(tmp_path)
+    assert condition(read(recorder))[:2] == ("verifying", "good")
+    recorder.repeated(1.74)
+    state = read(recorder)
+    assert condition(state).word == "verifying"
+    assert condition(replace(state, alive=False)).word == "engine gone"
+
+
+def test_what_is_recorded_is_under_way_no_more() -> None:
+    over = [PROPOSED, Recorded(run=4, status="keep"), PhaseChanged(phase="recorded", run=4)]
+    state = fold(ViewState(alive=True), [STARTED, *over])
+    assert state.live_run is None and condition(state).word == "recording"
+
+
+def test_a_run_that_was_lost_is_called_so_at_once() -> None:
+    ended = RunEnded(run=4, ending="lost", code=None, seconds=1)
+    state = fold(
+        ViewState(alive=True), [PROPOSED, ended, Judged(run=4, status="crash", reason="the machine went down")]
+    )
+    assert state.notice is not None and state.notice.text == "Run 4: lost, the machine went down"
+
+
+def test_segments_are_never_mixed(tmp_path: Path) -> None:
+    state = read(sessions.two_segments(tmp_path))
+    first, second = state.ledger.segments
+    assert first.baseline and state.baseline and state.baseline.run == 10 and state.gain is None
+    assert state.baseline.metric == 1.9 and first.baseline.metric == 1.755, "the second baseline is the worse one"
+    baseline = next(row for row in state.rows if row.experiment.run == 10)
+    assert baseline.is_baseline and baseline.delta is None
+    assert all(row.delta is None or abs(row.delta) < 0.05 for row in state.rows)
+    assert [each.run for each in second.experiments] == [10, 11, 12, 13, 14, 15]
+
+
+def test_what_may_be_claimed_is_found_once_for_each_revision(tmp_path: Path) -> None:
+    state = read(sessions.confirmed(tmp_path))
+    assert state.evidence is not None and state.evidence.total is not None
+    assert state.evidence.total.standing == "confirmed"
+    assert fold(state, [Warned(message="x")]).evidence is state.evidence
+
+
 def test_an_adopted_run_needs_no_proposal() -> None:
     state = fold(ViewState(alive=True), [STARTED, RunStarted(run=9, started=1.0, limit_seconds=600, adopted=True)])
     assert state.live_run == 9 and condition(state).word == "training"

@@ -83,22 +83,26 @@ class DiffPane(Pane):
             self.entitle()
             self.say_instead("What an experiment changes in train.py appears here.")
             return
-        folder = view.workspace.run_folder(subject.folder)
+        folder = subject.files(view.workspace)
         other = self._other(view.workspace, subject, state)
         source = folder.diff if other is None else folder.train
-        wanted = (subject.folder, self.base, other, _mark(source))
+        wanted = (folder, self.base, other, _mark(source))
         if wanted != self._shown:
             self._shown = wanted
             self._patch = read_patch(folder.diff) if other is None else compare(other, folder.train)
             self.body.show(self._patch or [])
         added = sum(1 for line in self._patch or [] if line.startswith("+") and not line.startswith("+++"))
         removed = sum(1 for line in self._patch or [] if line.startswith("-") and not line.startswith("---"))
-        self.entitle(f"run {subject.run} against {self.base}", f"+{added} −{removed}" if self._patch else "")
+        base = f"run {subject.run}" if subject.repeat and self.base == "parent" else self.base
+        self.entitle(f"{subject.short_name} against {base}", f"+{added} −{removed}" if self._patch else "")
         self.say_instead(self._words(subject))
 
     def _other(self, workspace: Workspace, subject: Subject, state: ViewState) -> Path | None:
         """The train.py to compare with; None for the patch that the experiment came with."""
-        experiment = {"incumbent": state.incumbent, "baseline": state.baseline}.get(self.base)
+        if subject.repeat and self.base == "parent":
+            return workspace.run_folder(subject.folder).train
+        segment = state.ledger.segments[subject.experiment.segment] if subject.experiment else state.segment
+        experiment = {"incumbent": segment.incumbent, "baseline": segment.baseline}.get(self.base) if segment else None
         return workspace.run_folder(experiment.folder_number).train if experiment else None
 
     def _words(self, subject: Subject) -> str:
@@ -108,6 +112,8 @@ class DiffPane(Pane):
             return (
                 "Its train.py is not there yet." if subject.is_live else f"Run {subject.run} left no files to compare."
             )
+        if subject.repeat and self.base == "parent":
+            return f"train.py of run {subject.run}, unchanged: its seed too."
         if self.base != "parent":
             return f"train.py of run {subject.run} is the {self.base}'s, unchanged."
         if subject.row is None or subject.row.is_baseline:

@@ -38,10 +38,12 @@ class HistoryPlot(Lines, can_focus=True):
         super().__init__()
         self._state = ViewState()
         self._selected: int | None = None
+        self._segment = 0
 
-    def show(self, state: ViewState, selected: int | None) -> None:
-        if (state.revision, selected) != (self._state.revision, self._selected):
-            self._state, self._selected = state, selected
+    def show(self, state: ViewState, selected: int | None, segment: int) -> None:
+        """Show a segment's runs, one of them selected."""
+        if (state.revision, selected, segment) != (self._state.revision, self._selected, self._segment):
+            self._state, self._selected, self._segment = state, selected, segment
             self.refresh()
 
     def compose_lines(self, width: int, height: int) -> list[Spans]:
@@ -50,8 +52,9 @@ class HistoryPlot(Lines, can_focus=True):
             return []
         if width < MIN_WIDTH or height < MIN_HEIGHT + 1:
             return [(Span("No room for the plot: z zooms this pane.", "muted"),)]
-        points = points_of(state.rows, state.rows[-1].experiment.segment)
-        plot = draw(points, width, height - 1, selected=self._selected, lower_is_better=state.lower_is_better)
+        points = points_of(state.rows, self._segment)
+        lower_is_better = state.ledger.segments[self._segment].config.best_direction != "higher"
+        plot = draw(points, width, height - 1, selected=self._selected, lower_is_better=lower_is_better)
         if not plot:
             return [(Span("No run has produced a value yet.", "muted"),)]
         return [*plot, fit(legend(points), width)]
@@ -76,14 +79,17 @@ class HistoryPane(Pane):
 
     def show(self, view: View) -> None:
         state = view.state
-        self.body.show(state, view.selected)
-        self.NAME = state.metric_name
         row = view.subject.row if view.subject and view.selected is not None else None
+        last = max(0, len(state.ledger.segments) - 1)
+        segment = row.experiment.segment if row else last
+        self.body.show(state, view.selected, segment)
+        self.NAME = state.metric_name
         if row is not None:
             value = bpb(row.experiment.metric) or "no value"
             about = f"run {row.experiment.run} · {value}" + (f" ({delta})" if (delta := change(row.delta)) else "")
         else:
             best = state.incumbent.metric if state.incumbent else None
             about = f"best {bpb(best)}" if best is not None else ""
-        self.entitle(about)
+        where = f"segment {segment + 1} of {last + 1}" if last else ""
+        self.entitle(" · ".join(part for part in (where, about) if part))
         self.say_instead("" if state.rows else "Each experiment becomes a point here; the first is the baseline.")

@@ -64,7 +64,7 @@ class LogPane(Pane):
             line.progress = progress
             line.display = progress is not None
             line.refresh()
-        self.body.open(view.workspace.run_folder(subject.folder).log if subject else None)
+        self.body.open(subject.log(view.workspace).log if subject else None)
         self.body.look()
         self._about = subject.name if subject else ""
         self.on_run_log_view_changed()

@@ -6,11 +6,15 @@ from typing import Any
 import msgspec
 from textual.app import ComposeResult
 
+from engine import noise
+from engine.claims import Claim, Claims
 from engine.events import IdeaQueued
 from engine.ledger import FIRST_ASI_KEYS
+from engine.noise import Draw
 from tui.painter import LineView
 from tui.panes.pane import Pane, View
 from tui.spans import Span, Spans, wrap
+from tui.status_line import STANDING_ROLES
 from tui.text import bpb, change, clean, clean_lines, count, duration, memory
 from tui.view_state import Subject, outcome, status_words
 
@@ -21,11 +25,11 @@ TITLES = {"hypothesis": "hypothesis", "arch_change": "change", "result": "result
 
 
 def notes_of(subject: Subject, width: int) -> list[Spans]:
-    """The notes on an experiment as lines of ``width`` cells."""
+    """The notes on an experiment as lines of ``width`` cells; of a repeat first what it is and what came of it."""
     asi, word = _asi(subject), _word(subject)
     if clean(asi.get("result", "")) == word:
         asi.pop("result", None)
-    lines: list[Spans] = []
+    lines = _repeat(subject, width)
     description = _description(subject)
     if description:
         lines += wrap((Span(description, "strong"),), width)
@@ -33,6 +37,7 @@ def notes_of(subject: Subject, width: int) -> list[Spans]:
     reason = clean(subject.verdict.reason) if subject.verdict else ""
     if reason not in ("", word, clean(asi.get("result", ""))):
         lines += wrap((Span(reason, "muted"),), width)
+    lines += _evidence(subject, width)
     if lines:
         lines.append(())
     for key in FIRST_ASI_KEYS:
@@ -44,11 +49,85 @@ def notes_of(subject: Subject, width: int) -> list[Spans]:
         lines += _entry(clean(key), asi[key], width)
     for note in subject.notes:
         lines += _entry("note", note, width, "accent")
+    if subject.session is not None and (session := session_of(subject.session, subject.direction, width)):
+        lines += [*([()] if lines and lines[-1] else []), *session]
     metrics = _metrics(subject)
     if metrics:
         if lines and lines[-1]:
             lines.append(())
         lines += metrics
+    return lines
+
+
+def _repeat(subject: Subject, width: int) -> list[Spans]:
+    """What a repeat is for, and its result; then the title of the notes on the experiment that is repeated."""
+    repeat, result = subject.repeat, subject.result
+    if repeat is None:
+        return []
+    asked = "by verify" if repeat.source == "verify" else "by a person"
+    lines = wrap((Span(clean(repeat.description), "strong"),), width)
+    if result is None:
+        state = "cut off, the next engine goes on with it" if subject.is_cut_off else "under way"
+        lines += wrap((Span(state, "warn" if subject.is_cut_off else "accent"),), width)
+    elif result.metric is None:
+        lines += wrap((Span("ended without a metric", "bad"),), width)
+    else:
+        took = f"  took {duration(result.seconds)}" if result.seconds is not None else ""
+        lines += wrap((Span(bpb(result.metric), "strong"), Span(took, "muted")), width)
+    lines += wrap((Span(f"asked for {asked}: evidence on the noise, it changes no verdict", "muted"),), width)
+    return [*lines, (), (Span(f"run {subject.run}", "title"),)]
+
+
+def _evidence(subject: Subject, width: int) -> list[Spans]:
+    """Every run of the experiment's train.py where there is more than one, and what may be claimed of its gain."""
+    lines = _draws(subject, width)
+    if subject.claim is not None:
+        lines += _labelled("claim", _claim(subject.claim), width)
+    return [(), *lines] if lines else []
+
+
+def _draws(subject: Subject, width: int) -> list[Spans]:
+    experiment = subject.experiment
+    if experiment is None:
+        return []
+    own = noise.own_draws(experiment)
+    lines: list[Spans] = []
+    for without in sorted({each.without or 0 for each in subject.repeats} | ({0} if len(own) > 1 else set())):
+        repeats = [each for each in subject.repeats if (each.without or 0) == without]
+        first = [] if without else own
+        runs = [*first, *(Draw(each.metric, each.seed) for each in repeats if each.metric is not None)]
+        failed = sum(each.metric is None for each in repeats)
+        words = []
+        if runs:
+            mean = sum(each.metric for each in runs) / len(runs)
+            each_one = ", ".join(_draw_words(run) for run in runs)
+            words.append(f"mean {bpb(mean)} of {count(len(runs), 'run')}: {each_one}" if len(runs) > 1 else each_one)
+        if failed:
+            words.append(f"{failed} gave no metric")
+        lines += _labelled(f"without {without}" if without else "repeats", (Span("; ".join(words)),), width)
+    return lines
+
+
+def _draw_words(draw: Draw) -> str:
+    return bpb(draw.metric) + ("" if draw.seed is None else f" (seed {draw.seed})")
+
+
+def _claim(claim: Claim) -> Spans:
+    return (Span(str(claim.standing), STANDING_ROLES[claim.standing]), Span(f": {claim.reason}"))
+
+
+def session_of(found: Claims, direction: str, width: int) -> list[Spans]:
+    """What may be claimed of the whole session, and the noise that it is measured by."""
+    lines: list[Spans] = []
+    total = found.total
+    if total is not None:
+        gain = change(-total.gain if direction == "lower" else total.gain)
+        lead = (Span(gain, "strong"), Span(f" from run {total.over} to run {total.run}, ", "muted")) if gain else ()
+        lines += _labelled("session", (*lead, *_claim(total)), width)
+    if found.floor is not None:
+        lines += _labelled("noise", (Span(found.floor.text),), width)
+    elif total is None:
+        lines += _labelled("noise", (Span("no noise floor is measured yet: verify measures it", "muted"),), width)
     return lines
 
 
@@ -97,13 +176,18 @@ def _verdict(subject: Subject, word: str, width: int) -> list[Spans]:
 
 def _entry(title: str, value: Any, width: int, role: str = "") -> list[Spans]:
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode("utf-8", "replace")
-    label = title[: LABEL - 2].ljust(LABEL)
     lines: list[Spans] = []
     for paragraph in clean_lines(text):
-        for piece in wrap((Span(paragraph.strip(), role),), max(8, width - LABEL)):
-            lead = label if not lines else " " * LABEL
-            lines.append((Span(lead, "title"), *piece))
+        lines += _labelled(title if not lines else "", (Span(paragraph.strip(), role),), width)
     return lines
+
+
+def _labelled(title: str, spans: Spans, width: int) -> list[Spans]:
+    """A name in its column, and beside it what it names."""
+    pieces = wrap(spans, max(8, width - LABEL))
+    return [
+        (Span((title[: LABEL - 1] if at == 0 else "").ljust(LABEL), "title"), *piece) for at, piece in enumerate(pieces)
+    ]
 
 
 def _metrics(subject: Subject) -> list[Spans]:
@@ -141,11 +225,7 @@ class NotesView(LineView):
         if (
             subject is None
             or self._subject is None
-            or (subject.run, subject.is_live)
-            != (
-                self._subject.run,
-                self._subject.is_live,
-            )
+            or (subject.name, subject.log_folder) != (self._subject.name, self._subject.log_folder)
         ):
             self.scroll_to(y=0, animate=False)
         self._subject, self._ideas = subject, ideas

@@ -31,8 +31,8 @@ def header_spans(metric: str, *, wide: bool = True) -> Spans:
     return (Span(f" run    {column('status', STATUS)}{names}  description", "muted"),)
 
 
-def row_spans(row: Row, *, is_best: bool, wide: bool = True) -> Spans:
-    """One experiment's line; the columns are those of header_spans."""
+def row_spans(row: Row, *, is_best: bool, wide: bool = True, is_again: bool = False) -> Spans:
+    """One experiment's line; the columns are those of header_spans. ``is_again``: it is being run once more."""
     experiment = row.experiment
     mark, role = MARKS.get(experiment.status, ("?", "warn"))
     word = WORDS.get(experiment.status, outcome(experiment))
@@ -54,8 +54,15 @@ def row_spans(row: Row, *, is_best: bool, wide: bool = True) -> Spans:
         Span(column(delta, DELTA, right=True), "good" if kept else "muted"),
         Span(column(memory(experiment.metrics.get("peak_memory_mb")), MEMORY if wide else 0, right=True), "muted"),
         Span(column(duration(experiment.seconds), TIME, right=True), "muted"),
-        Span("  " + clean(experiment.description), "" if kept else "muted"),
+        Span("  ▶ again  " if is_again else "  ", "accent"),
+        Span(clean(experiment.description), "" if kept else "muted"),
     )
+
+
+def boundary_spans(segment: int, cells: int) -> Spans:
+    """The line between the first run of a segment (counted from 0) and the last one of the segment before it."""
+    words = f" ── segment {segment + 1} ↑ · segment {segment} ↓ not comparable "
+    return (Span(words.ljust(cells, "─"), "muted"),)
 
 
 def live_spans(state: ViewState, now: float, *, wide: bool = True) -> Spans:
@@ -64,7 +71,7 @@ def live_spans(state: ViewState, now: float, *, wide: bool = True) -> Spans:
     elapsed = duration(_elapsed(state, now))
     mark, word, role = ("▶ ", "live", "accent") if state.alive else ("◌ ", "cut off", "warn")
     return (
-        Span(f"{state.live_run or 0:4d}  "),
+        Span(f"{state.new_run or 0:4d}  "),
         Span(mark, role),
         Span(column(word, STATUS), role),
         Span(" " * (METRIC + DELTA + (MEMORY if wide else 0))),
@@ -114,6 +121,9 @@ class RunsView(LineView):
         self._now = 0.0
         self._drawn: object = None
         self._second = 0
+        self._revision = -1
+        self._lines: list[Row | int] = []
+        """The rows, the newest first, and between two segments the number of the later one."""
         self.cursor = 0
         """The line of the selected run; the first line where none is selected."""
 
@@ -125,6 +135,9 @@ class RunsView(LineView):
         moved = view.selected != self._selected
         self._state, self._selected, self._now = state, view.selected, view.now
         if drawn != self._drawn:
+            if self._revision != state.revision:
+                self._revision = state.revision
+                self._lines = _with_boundaries(state.rows)
             self._drawn = drawn
             self.cursor = self._line_of(view.selected)
             self.refresh_lines_now()
@@ -143,23 +156,22 @@ class RunsView(LineView):
 
     @property
     def _offset(self) -> int:
-        return 1 if self._state.live_run is not None else 0
+        return 1 if self._state.new_run is not None else 0
 
     def _line_of(self, run: int | None) -> int:
         if run is None:
             return 0
-        lines = (y for y, row in enumerate(reversed(self._state.rows)) if row.experiment.run == run)
+        lines = (y for y, row in enumerate(self._lines) if isinstance(row, Row) and row.experiment.run == run)
         return next(lines, 0) + self._offset
 
     def run_at(self, y: int) -> int | None:
-        """The run on line ``y``, None for the live one."""
-        if y < self._offset or not self._state.rows:
+        """The run on line ``y``, or on the next one where that is a boundary; None for the live one."""
+        if y < self._offset:
             return None
-        at = max(0, len(self._state.rows) - 1 - (y - self._offset))
-        return self._state.rows[at].experiment.run
+        return next((row.experiment.run for row in self._lines[y - self._offset :] if isinstance(row, Row)), None)
 
     def line_count(self) -> int:
-        return len(self._state.rows) + self._offset
+        return len(self._lines) + self._offset
 
     def line_role(self, y: int) -> str:
         return "cursor" if self._selected is not None and y == self.cursor else ""
@@ -170,9 +182,13 @@ class RunsView(LineView):
     def _spans_at(self, y: int) -> Spans:
         if y < self._offset:
             return live_spans(self._state, self._now, wide=self.size.width >= WIDE)
-        row = self._state.rows[len(self._state.rows) - 1 - (y - self._offset)]
-        is_best = row.experiment is self._state.incumbent
-        return row_spans(row, is_best=is_best, wide=self.size.width >= WIDE)
+        row = self._lines[y - self._offset]
+        if isinstance(row, int):
+            return boundary_spans(row, self.size.width)
+        state = self._state
+        is_again = state.is_repeating and state.live_run == row.experiment.run and state.alive
+        is_best = row.experiment is state.incumbent
+        return row_spans(row, is_best=is_best, wide=self.size.width >= WIDE, is_again=is_again)
 
     def action_page(self, pages: int) -> None:
         y = self.cursor + pages * max(1, self.size.height - 1)
@@ -183,6 +199,15 @@ class RunsView(LineView):
 
     def action_last(self) -> None:
         self.post_message(self.Chosen(self.run_at(self.line_count() - 1)))
+
+
+def _with_boundaries(rows: Sequence[Row]) -> list[Row | int]:
+    lines: list[Row | int] = []
+    for row in reversed(rows):
+        if lines and isinstance(last := lines[-1], Row) and last.experiment.segment != row.experiment.segment:
+            lines.append(last.experiment.segment)
+        lines.append(row)
+    return lines
 
 
 class RunsHeader(Lines):
@@ -221,7 +246,11 @@ class RunsPane(Pane):
         if header.metric != state.metric_name:
             header.metric = state.metric_name
             header.refresh()
-        kept = sum(1 for row in state.rows if row.experiment.kept and not row.is_baseline)
-        done = f"{len(state.rows):,} so far, {kept:,} kept" if state.rows else ""
+        segment = state.segment
+        experiments = segment.experiments if segment else ()
+        kept = sum(1 for each in experiments if each.kept and each is not state.baseline)
+        done = f"{len(experiments):,} so far, {kept:,} kept" if experiments else ""
+        if segment and segment.number:
+            done = f"segment {segment.number + 1}: {done or 'no run yet'}"
         self.entitle(" · ".join(part for part in (done, queue_words(state.ideas)) if part))
         self.say_instead("" if self.body.line_count() else "Every experiment gets a line here, the newest on top.")
