@@ -26,9 +26,11 @@ from engine.events import (
     Thrashing,
     Warned,
 )
+from engine.ledger import Config, Experiment
 from tests.tui import sessions
 from tests.tui.sessions import Recorder
 from tui.condition import condition, trouble
+from tui.panes.history import points_of
 from tui.session import Session
 from tui.view_state import ViewState, beside, fold, subject, with_ledger
 
@@ -302,3 +304,21 @@ def test_a_session_takes_in_only_what_is_new(tmp_path: Path) -> None:
     then = session.poll()
     assert then.live_run is None and then.progress is None and len(then.rows) == 4
     assert then.revision == first.revision + 1
+
+
+def test_segments_are_not_mixed(tmp_path: Path) -> None:
+    """A second segment has a baseline, a best, a gain and a plot of its own."""
+    recorder = sessions.three(tmp_path)
+    recorder.ledger.open_segment(Config())
+    first = recorder.ledger.append(Experiment(run=9, metric=5.0, status="keep", description="baseline"))
+    state = read(recorder)
+    assert state.baseline == state.incumbent == first
+    assert state.gain is None and state.confidence is None
+    assert state.rows[-1].is_baseline and state.rows[-1].delta is None and state.rows[-1].best == 5.0
+
+    recorder.ledger.append(Experiment(run=9, metric=4.5, status="keep", description="better"))
+    state = read(recorder)
+    assert state.gain == -0.5
+    assert state.rows[-1].delta == -0.5
+    assert [point.value for point in points_of(state.rows, 1)] == [5.0, 4.5]
+    assert all(point.value != 5.0 for point in points_of(state.rows, 0))
