@@ -50,10 +50,10 @@ class Data:
         before = self._read_manifest()
         paths = self._ask()
         if paths is None:
-            if before is None:
-                self._keep_manifest(None)
-                return f"{PREPARE} does not know {FILES}: data and tokenizer are not guarded against a train.py."
-            return ""
+            if before is not None and before.files is None:
+                return ""
+            self._keep_manifest(None)
+            return f"{PREPARE} does not say which files it reads ({FILES}): data and tokenizer are not guarded."
         if self._in_flight and before and before.files:
             self._digests = {Path(name): digest for name, digest in before.files.items()}
             return ""

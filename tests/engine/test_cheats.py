@@ -154,8 +154,8 @@ def test_a_prepare_py_that_names_no_files_leaves_the_data_unguarded_and_that_is_
     (workspace.state / "data.json").unlink()
     for _ in range(2):
         run_engine(workspace, experiments=0, waits_on_trouble=False)
-    assert [said for said in warnings(workspace) if "does not know --files" in said] == [
-        "prepare.py does not know --files: data and tokenizer are not guarded against a train.py."
+    assert [said for said in warnings(workspace) if "--files" in said] == [
+        "prepare.py does not say which files it reads (--files): data and tokenizer are not guarded."
     ]
 
 
