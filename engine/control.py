@@ -102,6 +102,11 @@ class Control:
             if any(idea.id == identity for idea in self.ideas):
                 self._tell(events.IdeaTaken(id=identity, run=run, problem=problem))
 
+    def recorded(self, run: int) -> None:
+        """The run is over, and a skip of it with it: it may be run again."""
+        if self.skipped_run == run:
+            self.skipped_run = None
+
     def _tell(self, event: Event) -> None:
         with self._changing:
             self._log.emit(event)
@@ -119,6 +124,8 @@ class Control:
                 self._obeyed.add(identity)
             case events.SkipAsked(run=run):
                 self.skipped_run = run
+            case events.Recorded(run=run):
+                self.recorded(run)
             case events.IdeaQueued(id=identity, text=text):
                 self._queued.add(identity)
                 self.ideas.append(Idea(identity, text))

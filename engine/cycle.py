@@ -369,11 +369,13 @@ class Cycle:
             self.history()
             LedgerFile(self.workspace).append_repeat(msgspec.convert(flight.entry, Repeat))
             self.log.emit(events.Recorded(run=flight.run, status="repeat"))
+            self.control.recorded(flight.run)
             return self._advance(flight, Phase.RECORDED)
         entry = msgspec.convert(flight.entry, Experiment)
         self.history()
         recorded = LedgerFile(self.workspace).append(entry)
         self.log.emit(events.Recorded(run=recorded.run, status=recorded.status))
+        self.control.recorded(flight.run)
         return self._advance(msgspec.structs.replace(flight, entry=msgspec.to_builtins(recorded)), Phase.RECORDED)
 
     def _settle(self, flight: InFlight) -> None:

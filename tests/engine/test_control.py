@@ -248,6 +248,20 @@ def test_a_skip_that_was_acknowledged_holds_for_an_engine_that_adopts_the_run(wo
     assert adopting.must_end_run
 
 
+def test_a_skip_is_over_with_its_run(workspace: Workspace) -> None:
+    control = engine(workspace)
+    control.current_run = 3
+    asked(workspace, control, commands.Skip(run=3))
+    control.recorded(2)
+    assert control.must_end_run
+    control.recorded(3)
+    assert not control.must_end_run
+    EventLog(workspace).emit(events.Recorded(run=3, status="repeat"))
+    next_one = engine(workspace)
+    next_one.current_run = 3
+    assert not next_one.must_end_run
+
+
 def test_a_command_that_cannot_be_written_down_does_not_swallow_those_behind_it(workspace: Workspace) -> None:
     control = engine(workspace)
     workspace.ledger.mkdir()  # as unwritable as a full disk

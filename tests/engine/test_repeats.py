@@ -154,6 +154,22 @@ def test_a_person_has_a_run_repeated(tmp_path: Path) -> None:
     check_settled(workspace)
 
 
+def test_a_repeat_that_was_skipped_skips_no_later_one(tmp_path: Path) -> None:
+    workspace = make(tmp_path / "work", NOISY)
+    better(workspace, "DEPTH=6")
+    for _ in range(2):
+        commands.send(workspace, commands.Enqueue(text="re-run 1"))
+    process = start(workspace, "--experiments", "2", seconds=2)
+    until(workspace.run_folder(1).repeat(1).log.exists, "the repeat")
+    commands.send(workspace, commands.Skip(run=1))
+    _, said = process.communicate()
+
+    repeats = History.of(workspace).segment.repeats
+    assert [each.metric is None for each in repeats] == [True, False]
+    assert f"run 1 again: {repeats[1].metric:.6f}" in said
+    check_settled(workspace)
+
+
 def test_a_baseline_is_repeated_before_the_night_and_its_line_holds_every_run(tmp_path: Path) -> None:
     workspace = make(tmp_path / "work", NOISY)
     policy(workspace, baseline_repeats=3)
