@@ -229,6 +229,8 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
             return replace(state, paused=None)
         case CommandDone():
             text = clean(event.problem or event.answer)
+            if idea := next((each for each in state.ideas if each.id == event.id), None):
+                text = f"Queued: {clean(idea.text)}"
             role = "bad" if event.problem else "good"
             return replace(state, notice=Notice(event.at, text, role)) if text else state
         case IdeaQueued():

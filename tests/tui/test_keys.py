@@ -368,7 +368,7 @@ async def test_r_has_the_selected_run_repeated_and_else_the_incumbent(tmp_path: 
         recorder.emit(CommandDone(id=first.id, command="enqueue", offset=1, answer="queued"))
         app.poll()
         await pilot.pause()
-        assert "1 idea queued: re-run 21" in shown(app)
+        assert "1 idea queued: re-run 21" in shown(app) and "Queued: re-run 21" in bottom(app)
 
 
 async def test_r_repeats_nothing_that_is_not_comparable_or_not_there(tmp_path: Path) -> None:
