@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import islice, pairwise, zip_longest
 
 from engine.claims import Claim, Claims, claims
 from engine.events import (
@@ -288,10 +288,17 @@ def with_ledger(state: ViewState, ledger: Ledger) -> ViewState:
         state,
         ledger=ledger,
         rows=_rows(ledger),
-        claims=tuple(claims(segment) for segment in ledger.segments),
+        claims=_claims(state, ledger),
         revision=state.revision + 1,
         notice=notice,
     )
+
+
+def _claims(state: ViewState, ledger: Ledger) -> tuple[Claims, ...]:
+    """What may be claimed of each segment: found anew only where a segment has changed, for it takes a while."""
+    known = zip(state.ledger.segments, state.claims, strict=True)
+    pairs = zip_longest(ledger.segments, islice(known, len(ledger.segments)))
+    return tuple(old[1] if old and old[0] == segment else claims(segment) for segment, old in pairs)
 
 
 def _last_time(ledger: Ledger) -> float:

@@ -186,6 +186,15 @@ def test_a_kept_experiment_has_its_claim_and_the_incumbent_the_sessions_too(tmp_
     assert "noise sd 0.0" in text
 
 
+def test_the_evidence_is_said_once_where_one_step_is_the_whole_gain(tmp_path: Path) -> None:
+    recorder = sessions.between(tmp_path, 15)
+    for seed, metric in ((1001, 1.7571), (1002, 1.7545)):
+        recorder.repeat(1, seed)
+        recorder.repeated(metric)
+    text = " ".join(" ".join(check_notes(read(recorder), 15)).split())
+    assert text.count("by chance") == 1 and text.count("with other seeds") == 1 and "claim" not in text
+
+
 def test_a_repeat_marks_its_row_and_adds_none(tmp_path: Path) -> None:
     recorder = sessions.between(tmp_path, 3)
     state = read(recorder)

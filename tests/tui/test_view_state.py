@@ -195,10 +195,17 @@ def test_segments_are_never_mixed(tmp_path: Path) -> None:
 
 
 def test_what_may_be_claimed_is_found_once_for_each_revision(tmp_path: Path) -> None:
-    state = read(sessions.confirmed(tmp_path))
+    recorder = sessions.confirmed(tmp_path)
+    state = read(recorder)
     assert state.evidence is not None and state.evidence.total is not None
     assert state.evidence.total.standing == "confirmed"
     assert fold(state, [Warned(message="x")]).evidence is state.evidence
+    recorder.ledger.add_note(3, "a note is no evidence")
+    with_note = with_ledger(state, ledger.read(recorder.workspace.ledger))
+    assert with_note.ledger.notes and with_note.evidence is state.evidence
+    recorder.repeat(1, 1009)
+    recorder.repeated(1.755)
+    assert with_ledger(with_note, ledger.read(recorder.workspace.ledger)).evidence is not state.evidence
 
 
 def test_an_adopted_run_needs_no_proposal() -> None:

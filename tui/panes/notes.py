@@ -81,9 +81,15 @@ def _repeat(subject: Subject, width: int) -> list[Spans]:
 def _evidence(subject: Subject, width: int) -> list[Spans]:
     """Every run of the experiment's train.py where there is more than one, and what may be claimed of its gain."""
     lines = _draws(subject, width)
-    if subject.claim is not None:
+    if subject.claim is not None and not _is_all(subject.claim, subject.session):
         lines += _labelled("claim", _claim(subject.claim), width)
     return [(), *lines] if lines else []
+
+
+def _is_all(claim: Claim, session: Claims | None) -> bool:
+    """Whether the step is the session's whole gain, which is said anyway."""
+    total = session.total if session else None
+    return total is not None and (claim.run, claim.over) == (total.run, total.over)
 
 
 def _draws(subject: Subject, width: int) -> list[Spans]:
@@ -124,9 +130,10 @@ def session_of(found: Claims, direction: str, width: int) -> list[Spans]:
         gain = change(-total.gain if direction == "lower" else total.gain)
         lead = (Span(gain, "strong"), Span(f" from run {total.over} to run {total.run}, ", "muted")) if gain else ()
         lines += _labelled("session", (*lead, *_claim(total)), width)
-    if found.floor is not None:
+    said = total.reason if total else ""
+    if found.floor is not None and found.floor.text not in said:
         lines += _labelled("noise", (Span(found.floor.text),), width)
-    elif total is None:
+    elif found.floor is None and total is None:
         lines += _labelled("noise", (Span("no noise floor is measured yet: verify measures it", "muted"),), width)
     return lines
 
