@@ -19,7 +19,7 @@ class Headless:
         """Called with every event once it is on disk."""
         match event:
             case events.EngineStarted(branch=branch, proposer=proposer):
-                self._progress(f"{branch}: {proposer} proposes")
+                self._progress(f"{branch}: " + ("a verification" if proposer == "verify" else f"{proposer} proposes"))
             case events.Proposed(description=description, folder=folder) if folder:
                 self._progress(description)
             case events.Proposed(run=run, description=description):
