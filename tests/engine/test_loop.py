@@ -110,7 +110,8 @@ def test_what_a_person_staged_changed_or_left_untracked_is_byte_for_byte_as_it_w
 
 
 def test_a_skipped_run_is_ended_and_logged_and_the_loop_goes_on(workspace: Workspace) -> None:
-    process = start(workspace, "--experiments", "2", seconds=1.5)
+    assert run(workspace, "--experiments", "0", seconds=0).returncode == 0
+    process = start(workspace, "--experiments", "2", seconds=5)
     until(lambda: is_training(workspace, 2), "run 2")
     asked = commands.send(workspace, commands.Skip(run=2))
     process.communicate()
@@ -157,7 +158,8 @@ def test_a_pause_takes_effect_after_the_experiment_survives_a_restart_and_ends_w
 
 @pytest.mark.parametrize(("now", "skipped"), [(False, False), (True, True)])
 def test_stop_ends_the_engine_after_the_experiment_or_at_once(workspace: Workspace, now: bool, skipped: bool) -> None:
-    process = start(workspace, seconds=1.5)
+    assert run(workspace, "--experiments", "0", seconds=0).returncode == 0
+    process = start(workspace, seconds=60 if now else 1.5)
     until(lambda: is_training(workspace, 2), "run 2")
     flag = ["--now"] if now else []
     subprocess.run([PROGRAM, "stop", str(workspace.root), *flag], check=True, capture_output=True)
