@@ -193,7 +193,8 @@ class Loop:
                 return None
             flight = await asyncio.to_thread(self._next_flight, history)
         await self._cycle.finish(flight)
-        await asyncio.to_thread(self._mind_thrashing)
+        if flight.repeat is None:
+            await asyncio.to_thread(self._mind_thrashing)
         return None
 
     def _comparable_history(self) -> History:

@@ -26,7 +26,10 @@ class TrainFile:
         content = self.repository.read(commit, TRAIN)
         if content is None:
             raise WorkFailed(f"commit {commit[:12]} has no {TRAIN}.")
-        return content.decode()
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise WorkFailed(f"{TRAIN} of commit {commit[:12]} is not UTF-8: commit it anew as UTF-8.") from error
 
     def head(self) -> str:
         """The commit that the branch is at."""
