@@ -83,7 +83,9 @@ def learned(history: History) -> str:
     ]
     found = claims(segment)
     if found.total is not None:
-        lines.append(f"Gain {best.metric - baseline.metric:+.6f}, {found.total.standing}: {found.total.reason}.")
+        lines.append(
+            f"Better than the baseline by {found.total.gain:.6f}, {found.total.standing}: {found.total.reason}."
+        )
     lines.append(f"Noise floor: {found.floor.text if found.floor else 'not measured yet'}.")
     standings = {each.run: str(each.standing) for each in found.steps}
     latest = experiments[-LATEST_SHOWN:]

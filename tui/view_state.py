@@ -345,7 +345,6 @@ class Subject:
     """What may be claimed of its step, if it was kept."""
     session: Claims | None = None
     """What may be claimed in all, where that is to be said of it."""
-    direction: str = "lower"
 
     def files(self, workspace: Workspace) -> RunFolder:
         """What it ran."""
@@ -439,7 +438,6 @@ def _recorded(state: ViewState, row: Row, *, tells_all: bool = False) -> Subject
         repeats=tuple(each for each in segment.repeats if each.run == run),
         claim=evidence.of(run),
         session=evidence if tells_all or experiment is segment.incumbent else None,
-        direction=segment.config.best_direction,
     )
 
 

@@ -192,7 +192,7 @@ def test_what_was_learned_names_baseline_incumbent_knobs_and_dead_ends(history: 
     assert "4 runs, 1 kept, 1 crashed" in text
     assert "Baseline 1.000000 (run 1), incumbent 0.900000 (run 3, commit cccccccccccc)" in text
     assert "- `DEPTH = 3`" in text
-    assert "Gain -0.100000, unproven: no noise floor is measured yet: verify measures it." in text.splitlines()
+    assert "Better than the baseline by 0.100000, unproven: no noise floor is measured yet: verify measures it." in text
     assert "Noise floor: not measured yet." in text.splitlines()
     assert "- run 3, keep, 0.900000, unproven: MATRIX_LR 0.03 → 0.04 (because keep)" in text
     assert "- run 3, keep, 0.900000: MATRIX_LR 0.03 → 0.04 (because keep)" in text
@@ -205,7 +205,7 @@ def test_what_may_be_claimed_is_written_with_its_evidence(workspace: Workspace, 
     for seed, metric in ((1001, 1.001), (1002, 0.999)):
         LedgerFile(workspace).append_repeat(Repeat(run=1, metric=metric, seed=seed))
     text = document.learned(History.of(workspace))
-    assert "Gain -0.100000, likely: by chance the best of 2 tries gets as far in " in text
+    assert "Better than the baseline by 0.100000, likely: by chance the best of 2 tries gets as far in " in text
     assert "Noise floor: sd 0.001 (at most 0.0044) from 3 runs with other seeds." in text
     assert "- run 3, keep, 0.900000, likely: MATRIX_LR" in text
 

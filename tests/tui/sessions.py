@@ -117,7 +117,7 @@ class Recorder:
 
     def finish(self, status: str, metric: float | None, reason: str, **more: Any) -> Experiment:
         self.now += 22
-        ending = "crash" if status == "crash" else "exited"
+        ending = "lost" if more.get("result") == "lost" else "exited"
         self.emit(RunEnded(run=self.run, ending=ending, code=int(status == "crash"), seconds=21.4))
         self.emit(PhaseChanged(phase="measured", run=self.run))
         self.emit(Judged(run=self.run, status=status, reason=reason, metric=metric))

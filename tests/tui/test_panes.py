@@ -176,13 +176,16 @@ def test_a_kept_experiment_has_its_claim_and_the_incumbent_the_sessions_too(tmp_
     for run in kept[1:]:
         text = " ".join(" ".join(check_notes(state, run)).split())
         assert "claim unproven: no noise floor is measured yet: verify measures it" in text
-        assert ("session −0.0738 from run 1" in text) == (run == kept[-1])
+        assert ("session 0.0738 better than run 1, unproven" in text) == (run == kept[-1])
     assert "claim" not in "".join(check_notes(state, kept[0]))
     confirmed = read(sessions.confirmed(tmp_path / "b"))
     text = " ".join(" ".join(check_notes(confirmed, 15)).split())
     assert "claim confirmed: without it the incumbent loses +0.0" in text
     text = " ".join(" ".join(check_notes(confirmed, 21)).split())
-    assert "without 15 mean 1.7460 of 5 runs" in text and "session −0.0168 from run 1 to run 21, confirmed" in text
+    assert (
+        "without 15 mean 1.7460 of 5 runs" in text
+        and "session 0.0168 better than run 1, confirmed: fresh runs: +0.0168" in text
+    )
     assert "noise sd 0.0" in text
 
 

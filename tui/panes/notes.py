@@ -37,9 +37,10 @@ def notes_of(subject: Subject, width: int) -> list[Spans]:
     reason = clean(subject.verdict.reason) if subject.verdict else ""
     if reason not in ("", word, clean(asi.get("result", ""))):
         lines += wrap((Span(reason, "muted"),), width)
-    lines += _evidence(subject, width)
     if lines:
         lines.append(())
+    if subject.claim is not None and not _is_all(subject.claim, subject.session):
+        lines += _labelled("claim", _claim(subject.claim), width)
     for key in FIRST_ASI_KEYS:
         if asi.get(key) not in (None, ""):
             role = STATUS_ROLES.get(_status(subject), "") if key == "result" else ""
@@ -49,13 +50,10 @@ def notes_of(subject: Subject, width: int) -> list[Spans]:
         lines += _entry(clean(key), asi[key], width)
     for note in subject.notes:
         lines += _entry("note", note, width, "accent")
-    if subject.session is not None and (session := session_of(subject.session, subject.direction, width)):
-        lines += [*([()] if lines and lines[-1] else []), *session]
-    metrics = _metrics(subject)
-    if metrics:
-        if lines and lines[-1]:
-            lines.append(())
-        lines += metrics
+    session = session_of(subject.session, width) if subject.session else []
+    for part in (_draws(subject, width), session, _metrics(subject)):
+        if part:
+            lines += [*([()] if lines and lines[-1] else []), *part]
     return lines
 
 
@@ -66,24 +64,16 @@ def _repeat(subject: Subject, width: int) -> list[Spans]:
         return []
     asked = "by verify" if repeat.source == "verify" else "by a person"
     lines = wrap((Span(clean(repeat.description), "strong"),), width)
-    if result is None:
+    if subject.is_live:
         state = "cut off, the next engine goes on with it" if subject.is_cut_off else "under way"
         lines += wrap((Span(state, "warn" if subject.is_cut_off else "accent"),), width)
-    elif result.metric is None:
+    elif result is None or result.metric is None:
         lines += wrap((Span("ended without a metric", "bad"),), width)
     else:
         took = f"  took {duration(result.seconds)}" if result.seconds is not None else ""
         lines += wrap((Span(bpb(result.metric), "strong"), Span(took, "muted")), width)
     lines += wrap((Span(f"asked for {asked}: evidence on the noise, it changes no verdict", "muted"),), width)
     return [*lines, (), (Span(f"run {subject.run}", "title"),)]
-
-
-def _evidence(subject: Subject, width: int) -> list[Spans]:
-    """Every run of the experiment's train.py where there is more than one, and what may be claimed of its gain."""
-    lines = _draws(subject, width)
-    if subject.claim is not None and not _is_all(subject.claim, subject.session):
-        lines += _labelled("claim", _claim(subject.claim), width)
-    return [(), *lines] if lines else []
 
 
 def _is_all(claim: Claim, session: Claims | None) -> bool:
@@ -93,6 +83,7 @@ def _is_all(claim: Claim, session: Claims | None) -> bool:
 
 
 def _draws(subject: Subject, width: int) -> list[Spans]:
+    """Every run of the experiment's train.py where there is more than one, and of it without a kept change."""
     experiment = subject.experiment
     if experiment is None:
         return []
@@ -122,13 +113,13 @@ def _claim(claim: Claim) -> Spans:
     return (Span(str(claim.standing), STANDING_ROLES[claim.standing]), Span(f": {claim.reason}"))
 
 
-def session_of(found: Claims, direction: str, width: int) -> list[Spans]:
+def session_of(found: Claims, width: int) -> list[Spans]:
     """What may be claimed of the whole session, and the noise that it is measured by."""
     lines: list[Spans] = []
     total = found.total
     if total is not None:
-        gain = change(-total.gain if direction == "lower" else total.gain)
-        lead = (Span(gain, "strong"), Span(f" from run {total.over} to run {total.run}, ", "muted")) if gain else ()
+        words = f" better than run {total.over}, "
+        lead = (Span(bpb(total.gain), "strong"), Span(words, "muted")) if total.gain > 0 else ()
         lines += _labelled("session", (*lead, *_claim(total)), width)
     said = total.reason if total else ""
     if found.floor is not None and found.floor.text not in said:
