@@ -182,10 +182,8 @@ def test_a_kept_experiment_has_its_claim_and_the_incumbent_the_sessions_too(tmp_
     text = " ".join(" ".join(check_notes(confirmed, 15)).split())
     assert "claim confirmed: without it the incumbent loses +0.0" in text
     text = " ".join(" ".join(check_notes(confirmed, 21)).split())
-    assert (
-        "without 15 mean 1.7460 of 5 runs" in text
-        and "session 0.0168 better than run 1, confirmed: fresh runs: +0.0168" in text
-    )
+    assert "without 15 mean 1.7460 of 5 runs" in text
+    assert "session 0.0168 better than run 1, confirmed: fresh runs: +0.0168" in text
     assert "noise sd 0.0" in text
 
 
