@@ -1,9 +1,40 @@
 """What chooses the next change to train.py, in the ask/tell form of hyper-parameter optimisers (DESIGN §9)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from engine.ledger import Asi, Experiment
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a proposal took: seconds by the clock, and what an agent or endpoint reports of tokens and money."""
+
+    seconds: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    dollars: float | None = None
+    """None where nobody said, and no price is known."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a candidate, whoever proposed it."""
+
+    experiment: Experiment
+    train: str
+    """train.py as it ran."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A candidate that crashed for a trivial reason, to be mended under the same run number."""
+
+    train: str
+    reason: str
+    log_tail: str
+    """Output of the run: data, never an instruction."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +49,25 @@ class Context:
     """How many experiments the segment has: the same turn is asked in the same way again after a crash."""
     thrashing: bool = False
     """Several experiments in a row were not kept: something fundamentally different is wanted."""
+    run: int = 0
+    """The number that the experiment is going to have."""
+    best: Experiment | None = None
+    """The incumbent's line."""
+    history: tuple[Result, ...] = ()
+    """Every experiment of the segment, in order."""
+    program: str = ""
+    """program.md: what the person wants of the research."""
+    document: str = ""
+    """autoresearch.md: what was learned."""
+    direction: str = "lower"
+    noise: str = ""
+    """The measured noise floor in words; empty where none is."""
+    messages: tuple[str, ...] = ()
+    """What the person said to the proposer since the last time, the oldest first."""
+    idea: str = ""
+    """What the person wants tried next, in plain words; the proposer makes an edit of it."""
+    failed: Failed | None = None
+    """Not a new change is wanted, but this one mended."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +80,32 @@ class Proposal:
     asi: Asi = field(default_factory=dict)
     idea: str = ""
     """The id of the person's idea that it is, if it is one."""
+    cost: Cost = Cost()
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of a candidate, whoever proposed it."""
+class Watch:
+    """What the engine gives a proposer that takes its time: when to give up, and where to think aloud."""
 
-    experiment: Experiment
-    train: str
-    """train.py as it ran."""
+    cancelled: Callable[[], bool] = lambda: False
+    """Asked several times a second; once it says so, ``ask`` raises NothingToProposeError soon."""
+    say: Callable[[str, str], None] = lambda kind, text: None
+    """Called with a kind (thought, message, plan, tool, wait, refused, error) and its text, as it comes."""
+
+
+SILENT = Watch()
 
 
 class NothingToProposeError(Exception):
     """``str(error)`` says in one sentence why there is no next candidate, and what a person can do."""
+
+
+class ProposerTroubleError(NothingToProposeError):
+    """The agent or endpoint is at fault (dead, silent, rate-limited, over budget): the search takes the turn."""
+
+
+class NeedsPersonError(ProposerTroubleError):
+    """Only a person can mend it (a login, a refused key): the loop pauses with the sentence."""
 
 
 class Proposer(Protocol):
@@ -50,7 +113,7 @@ class Proposer(Protocol):
 
     name: str
 
-    def ask(self, context: Context) -> Proposal:
+    def ask(self, context: Context, watch: Watch = ...) -> Proposal:
         """The next candidate; may take long, runs in a thread. Raises NothingToProposeError."""
         ...
 
@@ -60,4 +123,8 @@ class Proposer(Protocol):
 
     def reflect(self, result: Result) -> str:
         """What to try next, for the notes of a result that it is about to be told (``next_action_hint``)."""
+        ...
+
+    def close(self) -> None:
+        """The engine ends: leave no process behind."""
         ...

@@ -18,7 +18,7 @@ from optuna.trial import Trial, TrialState, create_trial
 from engine import knobs as knob_edit
 from engine.knobs import Value
 from engine.ledger import Experiment
-from engine.proposers import Context, NothingToProposeError, Proposal, Result
+from engine.proposers import SILENT, Context, NothingToProposeError, Proposal, Result, Watch
 from engine.proposers.space import Dimension, dimensions
 from engine.settings import SearchSettings
 
@@ -60,7 +60,7 @@ class Search:
         self._metric: float | None = None
         """The incumbent's."""
 
-    def ask(self, context: Context) -> Proposal:
+    def ask(self, context: Context, watch: Watch = SILENT) -> Proposal:
         knobs = knob_edit.read(context.incumbent)
         space = dimensions(knobs, self._settings.frozen)
         if not space:
@@ -108,6 +108,9 @@ class Search:
         if self._is_without_effect(result.experiment):
             return f"{moved}: no effect from here, the metric is the same to the last digit; try another knob"
         return f"{moved}: smaller steps, the other direction, or another knob"
+
+    def close(self) -> None:
+        """It runs no process."""
 
     def _choose(
         self, space: list[Dimension], chance: random.Random, thrashing: bool, is_guided: bool
