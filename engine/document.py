@@ -82,10 +82,9 @@ def learned(history: History) -> str:
         f"commit {best.commit[:12]}).",
     ]
     found = claims(segment)
-    if found.total is not None:
-        lines.append(
-            f"Better than the baseline by {found.total.gain:.6f}, {found.total.standing}: {found.total.reason}."
-        )
+    if (total := found.total) is not None:
+        gain = f"Better than the baseline by {total.gain:.6f}" if total.gain > 0 else "Its gain over the baseline"
+        lines.append(f"{gain}, {total.standing}: {total.reason}.")
     lines.append(f"Noise floor: {found.floor.text if found.floor else 'not measured yet'}.")
     standings = {each.run: str(each.standing) for each in found.steps}
     latest = experiments[-LATEST_SHOWN:]

@@ -210,6 +210,13 @@ def test_what_may_be_claimed_is_written_with_its_evidence(workspace: Workspace, 
     assert "- run 3, keep, 0.900000, likely: MATRIX_LR" in text
 
 
+def test_a_simplification_alone_is_called_no_gain(workspace: Workspace) -> None:
+    for description in ("baseline", "simpler"):
+        LedgerFile(workspace).append(Experiment(run=0, metric=1.0, status="keep", description=description))
+    text = document.learned(History.of(workspace))
+    assert "Its gain over the baseline, unproven: no gain over run 1." in text and "Better" not in text
+
+
 def test_before_there_is_a_metric_nothing_was_learned(workspace: Workspace) -> None:
     assert document.learned(History.of(workspace)) == "No run has produced a metric yet.\n"
     LedgerFile(workspace).append(Experiment(run=0, status="crash"))
