@@ -25,6 +25,7 @@ from tests.engine.workspaces import (
     make,
     run,
     start,
+    subjects,
     until,
 )
 
@@ -61,7 +62,7 @@ def test_a_verification_runs_baseline_and_incumbent_in_turn_and_leaves_the_incum
 ) -> None:
     workspace = make(tmp_path / "work", NOISY)
     better(workspace, "DEPTH=6", "MATRIX_LR=0.09")
-    head = git(workspace.root, "rev-parse", "HEAD")
+    before = subjects(workspace)
     wanted = plan(History.of(workspace).segment, each=3)
     assert run_engine(workspace, verification=lambda _: wanted, waits_on_trouble=False) == "verified"
 
@@ -76,7 +77,7 @@ def test_a_verification_runs_baseline_and_incumbent_in_turn_and_leaves_the_incum
     assert total is not None and total.standing is Standing.CONFIRMED
     floor = noise.floor(segment)
     assert floor is not None and floor.across_seeds and floor.degrees >= 4
-    assert git(workspace.root, "rev-parse", "HEAD") == head
+    assert subjects(workspace) == before
     check_settled(workspace)
     assert plan(segment, each=3).id != wanted.id
 
