@@ -110,7 +110,7 @@ def supervise(folder: RunFolder, order: Order) -> Exit:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_prepare_child,  # noqa: PLW1509 - this process has one thread
+                preexec_fn=prepare_child,  # noqa: PLW1509 - this process has one thread
             )
     except OSError as error:
         return ended(Ending.UNSTARTED, None, f"{order.command[0]} could not be started: {error.strerror}")
@@ -126,12 +126,12 @@ def supervise(folder: RunFolder, order: Order) -> Exit:
             ending = Ending.KILLED
             problem = f"its supervisor got a {signal.Signals(received.si_signo).name} that the engine did not send"
             break
-        _reap_all_but(main.pid)
-    left = _end_tree(order.grace, main)
+        reap_all_but(main.pid)
+    left = end_tree(order.grace, main)
     return ended(ending, main.poll(), problem, left)
 
 
-def _end_tree(grace: float, main: subprocess.Popen[bytes] | None = None) -> tuple[int, ...]:
+def end_tree(grace: float, main: subprocess.Popen[bytes] | None = None) -> tuple[int, ...]:
     """End every descendant: SIGTERM, SIGKILL after ``grace`` seconds. Returns those that even this did not end."""
     asked: set[int] = set()
     deadline = time.monotonic() + grace
@@ -149,11 +149,11 @@ def _end_tree(grace: float, main: subprocess.Popen[bytes] | None = None) -> tupl
         time.sleep(LOOK_AGAIN)
         if main is not None:
             main.poll()
-        _reap_all_but(main.pid if main is not None else None)
+        reap_all_but(main.pid if main is not None else None)
     return ()
 
 
-def _reap_all_but(main: int | None) -> None:
+def reap_all_but(main: int | None) -> None:
     """Collect orphans that have died; ``main`` is left to its Popen, which wants the status for itself."""
     for child in psutil.Process().children():
         if child.pid != main:
@@ -161,23 +161,24 @@ def _reap_all_but(main: int | None) -> None:
                 os.waitpid(child.pid, os.WNOHANG)
 
 
-def _prepare_child() -> None:
+def prepare_child() -> None:
     """In the child, before exec: die with the supervisor, and get signals again."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
 
 
-def _prctl(option: int, value: int) -> None:
+def prctl(option: int, value: int) -> None:
+    """Tell the kernel what this process wants; nothing where it is not Linux."""
     if sys.platform == "linux":
         _libc.prctl(option, value, 0, 0, 0)
 
 
 def _run(folder: RunFolder, keeper: int) -> None:
     """The inner process: run to the end, and say how it was."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != keeper:
         os.kill(os.getpid(), signal.SIGTERM)  # the keeper died before it could be told of
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
         order = msgspec.json.decode(folder.order.read_bytes(), type=Order)
     except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
@@ -199,7 +200,7 @@ def _keep(folder: RunFolder, inner: int) -> None:
             break
     if status == 0:
         return
-    left = _end_tree(0)
+    left = end_tree(0)
     seconds = round(time.monotonic() - began, 3)
     lost = Exit(ending=Ending.LOST, started=started, seconds=seconds, problem=NOBODY_KNOWS, left=left)
     write_atomically(folder.exit, msgspec.json.encode(lost))
@@ -211,7 +212,7 @@ def main() -> None:
     os.set_inheritable(lock, False)
     fcntl.flock(lock, fcntl.LOCK_EX)
     signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     keeper = os.getpid()
     if inner := os.fork():
         _keep(folder, inner)
