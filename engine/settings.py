@@ -55,6 +55,45 @@ class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Knobs that the search leaves alone."""
 
 
+class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An agent that speaks the Agent Client Protocol."""
+
+    command: list[str] = []
+    """What starts it, such as ["opencode", "acp"]."""
+    environment: list[str] = []
+    """Names of the environment variables that it may see besides HOME, PATH, the locale and XDG's: its API key."""
+    mode: str = ""
+    """One of the session modes that the agent offers; empty for its own default."""
+    limit_seconds: Seconds = 900.0
+    """A proposal over this is cancelled."""
+    grace_seconds: Seconds = 5.0
+    """From the cancellation to SIGTERM, and from SIGTERM to SIGKILL."""
+    session_share: Share = 0.7
+    """From this share of its context on, where the agent reports it, the next proposal gets a new session."""
+    session_bytes: Count = 1_000_000
+    """From so many bytes said and read on, where the agent reports nothing, the same."""
+    session_turns: Annotated[int, msgspec.Meta(ge=1)] = 20
+    """After so many proposals, the same."""
+
+
+class CommandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A program that edits train.py in the directory where it is started, and ends."""
+
+    preset: str = ""
+    """One of engine.proposers.presets, for a common agent's command line."""
+    command: list[str] = []
+    """The command line in full, where no preset is wanted. {prompt} stands for what is to be done in one sentence,
+    {context} for the file that says it all, which is on standard input too."""
+    arguments: list[str] = []
+    """More arguments at the end of it, such as a model's."""
+    environment: list[str] = []
+    """Names of the environment variables that it may see besides HOME, PATH, the locale and XDG's: its API key."""
+    limit_seconds: Seconds = 900.0
+    """A proposal over this is ended."""
+    grace_seconds: Seconds = 5.0
+    """From SIGTERM to SIGKILL."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of autoresearch.toml."""
 
@@ -63,6 +102,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run: RunSettings = RunSettings()
     policy: PolicySettings = PolicySettings()
     search: SearchSettings = SearchSettings()
+    agent: AgentSettings = AgentSettings()
+    command: CommandSettings = CommandSettings()
 
 
 def load(workspace: Workspace) -> Settings:
