@@ -1,0 +1,393 @@
+"""Any agent that speaks the Agent Client Protocol (agentclientprotocol.com), kept in one conversation.
+
+The engine is the protocol's client: it starts the agent, gives it files of a draft to read, takes a new
+train.py from it and nothing else, and answers its requests for permission by the same rule. The agent's
+conversation goes on from experiment to experiment until its context is full; a new one starts from the
+documents and the ledger, which is all that an agent needs to resume.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import acp
+from acp.client.connection import ClientSideConnection
+from acp.schema import EnvVarAuthMethod, PromptResponse, Usage
+
+from engine.proposers import (
+    SILENT,
+    Context,
+    Cost,
+    NeedsPersonError,
+    NothingToProposeError,
+    Proposal,
+    ProposerTroubleError,
+    Result,
+    Watch,
+)
+from engine.proposers.draft import Draft
+from engine.proposers.drafting import (
+    asks_to_log_in,
+    briefing,
+    command_line,
+    continuation,
+    fault_of,
+    opening,
+    propose,
+    reminder,
+    seconds_since,
+)
+from engine.proposers.leash import NOT_STARTED, Leash, environment
+from engine.proposers.manners import Manners
+from engine.proposers.voice import Voice
+from engine.proposers.wire import Wire
+from engine.settings import AgentSettings
+from engine.supervisor import KILL_SECONDS
+from engine.workspace import Workspace
+
+POLL_SECONDS = 0.1
+AUTH_REQUIRED = -32000
+"""The protocol's error for an agent that nobody has logged in to."""
+MOST_OF_STDERR = 4096
+MOST_TURNS = 2
+"""Of one proposal: the request, and a reminder."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Clock:
+    """How long a proposal may take, and whether anybody still wants it."""
+
+    limit: float
+    watch: Watch
+    began: float = field(default_factory=time.monotonic)
+
+    def check(self) -> None:
+        """Raises NothingToProposeError once the proposal has to end."""
+        if self.watch.cancelled():
+            raise NothingToProposeError("the proposal was cancelled.")
+        if time.monotonic() > self.began + self.limit:
+            raise ProposerTroubleError(f"the agent proposed nothing within {self.limit:g} s.")
+
+    async def wait(self, future: "asyncio.Future[T]") -> T:
+        """What comes of ``future``, which goes on where this raises."""
+        while not future.done():
+            self.check()
+            await asyncio.wait({future}, timeout=POLL_SECONDS)
+        return future.result()
+
+    async def run(self, awaitable: Awaitable[T]) -> T:
+        """The same for something that nobody wants where this raises."""
+        future = asyncio.ensure_future(awaitable)
+        try:
+            return await self.wait(future)
+        finally:
+            future.cancel()
+
+
+class _Session:
+    """One agent's process, and one conversation with it."""
+
+    def __init__(self, settings: AgentSettings, workspace: Workspace) -> None:
+        self._settings = settings
+        self._workspace = workspace
+        self.draft = Draft(workspace)
+        self.manners = Manners(self.draft)
+        self.name = settings.command[0] if settings.command else ""
+        self.known = 0
+        """How many of the segment's experiments the agent was told of."""
+        self.turns = 0
+        self._sent = 0
+        self._id = ""
+        self._logins = ""
+        self._stderr = bytearray()
+        self._leash: Leash | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._wire: Wire | None = None
+        self._connection: ClientSideConnection | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._over: asyncio.Task[None] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next proposal is to have a conversation of its own."""
+        if self.turns >= self._settings.session_turns:
+            return True
+        if self.manners.context_share is not None:
+            return self.manners.context_share >= self._settings.session_share
+        read = self._wire.read if self._wire else 0
+        return self._sent + read >= self._settings.session_bytes
+
+    async def start(self, clock: _Clock) -> None:
+        """Start the agent and the conversation. Raises NothingToProposeError."""
+        given = environment(self._settings.environment, self.draft.path)
+        command = command_line(self._settings.command, given, self._workspace, "agent")
+        leash = self._leash = Leash(command, self.draft.path, self._settings.grace_seconds)
+        try:
+            process = self._process = await asyncio.create_subprocess_exec(
+                *leash.command,
+                cwd="/",
+                env=given | leash.own,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=leash.descriptors,
+                start_new_session=True,
+            )
+        finally:
+            leash.started()
+        assert process.stdin and process.stdout and process.stderr
+        self._reading = asyncio.create_task(self._read_stderr(process.stderr))
+        self._wire = Wire(process.stdout, process.stdin, self.manners.garbage)
+        connection = self._connection = ClientSideConnection(self.manners, self._wire)
+        greeting = await clock.run(
+            connection.initialize(
+                acp.PROTOCOL_VERSION,
+                client_capabilities=self.manners.capabilities,
+                client_info=self.manners.introduction,
+            )
+        )
+        if greeting.protocol_version != acp.PROTOCOL_VERSION:
+            raise NeedsPersonError(
+                f"{self.name} speaks version {greeting.protocol_version} of the Agent Client Protocol, "
+                f"and this is version {acp.PROTOCOL_VERSION}: update one of the two."
+            )
+        if greeting.agent_info:
+            self.name = greeting.agent_info.title or greeting.agent_info.name
+        self._logins = "; or ".join(
+            f"set {', '.join(each.name for each in method.vars)} and name it in [agent] environment"
+            if isinstance(method, EnvVarAuthMethod)
+            else f"{method.name}: {method.description}"
+            if method.description
+            else method.name
+            for method in greeting.auth_methods or []
+        )
+        session = await clock.run(connection.new_session(cwd=str(self.draft.path)))
+        self._id = session.session_id
+        if self._settings.mode:
+            await clock.run(connection.set_session_mode(mode_id=self._settings.mode, session_id=self._id))
+
+    async def prompt(self, text: str, clock: _Clock) -> PromptResponse:
+        """One turn. Where it has to end before the agent ends it, it is cancelled, and this raises."""
+        assert self._connection
+        self._sent += len(text)
+        answer = asyncio.ensure_future(self._connection.prompt(prompt=[acp.text_block(text)], session_id=self._id))
+        try:
+            return await clock.wait(answer)
+        except NothingToProposeError:
+            if not await self._cancel(answer):
+                await self.end()
+            raise
+        finally:
+            answer.cancel()
+            with suppress(BaseException):
+                await answer
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process is None or self._process.returncode is not None or self._leash is None
+
+    async def complaint(self) -> str:
+        """What an agent that is no more said at the end, for a person."""
+        code = await self._exit_code(self._settings.grace_seconds)
+        last = next(
+            (line.strip() for line in reversed(self._stderr.decode("utf-8", "replace").splitlines()) if line.strip()),
+            "",
+        )
+        if code == NOT_STARTED and last:
+            return last
+        strange = self._wire.garbage if self._wire else 0
+        words = "" if code is None else f" with exit status {code}"
+        words += f"; it printed {strange} lines that are no messages: does it speak ACP?" if strange else ""
+        return f"it ended in the middle of a proposal{words}" + (f"; its last words: {last[:300]}" if last else "")
+
+    def login_wanted(self) -> str:
+        how = self._logins or "log in with its own command in a terminal, or name its key in [agent] environment"
+        return f"{self.name} needs a login ({how}): do it in a terminal, then resume."
+
+    async def end(self) -> None:
+        """Leave no process and no draft behind."""
+        leash, self._leash = self._leash, None
+        if leash is not None:
+            leash.let_go()
+        await self._exit_code(self._settings.grace_seconds + KILL_SECONDS)
+        self.draft.remove()
+        await self._exit_code(self._settings.grace_seconds)
+
+    async def _cancel(self, answer: "asyncio.Future[PromptResponse]") -> bool:
+        """Ask the agent to stop; returns whether it did."""
+        assert self._connection
+        try:
+            await asyncio.wait_for(self._connection.cancel(self._id), self._settings.grace_seconds)
+        except OSError:  # a TimeoutError is one
+            return False
+        await asyncio.wait({answer}, timeout=self._settings.grace_seconds)
+        return answer.done() and answer.exception() is None
+
+    async def _exit_code(self, seconds: float) -> int | None:
+        """How the agent exited; None where it has not within so many seconds."""
+        if self._process is None:
+            return None
+        if self._over is None:
+            self._over = asyncio.create_task(self._wind_up(self._process))
+        await asyncio.wait({self._over}, timeout=seconds)
+        return self._process.returncode
+
+    async def _wind_up(self, process: asyncio.subprocess.Process) -> None:
+        """Hear no more of the agent, but read its pipes to their end: asyncio takes them for a part of the process."""
+        if self._connection is not None:
+            with suppress(OSError):
+                await self._connection.close()
+        assert process.stdout and self._reading
+        while await process.stdout.read(MOST_OF_STDERR):
+            pass
+        await self._reading
+        await process.wait()
+
+    async def _read_stderr(self, stream: asyncio.StreamReader) -> None:
+        while chunk := await stream.read(MOST_OF_STDERR):
+            self._stderr = (self._stderr + chunk)[-MOST_OF_STDERR:]
+
+
+class Agent:
+    """The agent that [agent] in autoresearch.toml names."""
+
+    name = "agent"
+
+    def __init__(self, settings: AgentSettings, workspace: Workspace) -> None:
+        self._settings = settings
+        self._workspace = workspace
+        self._session: _Session | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def ask(self, context: Context, watch: Watch = SILENT) -> Proposal:
+        return self._in_loop(self._ask(context, _Clock(self._settings.limit_seconds, watch)))
+
+    def tell(self, result: Result) -> None:
+        """It is told with the next request."""
+
+    def reflect(self, result: Result) -> str:
+        return ""
+
+    def close(self) -> None:
+        if self._loop is None or self._thread is None:
+            return
+        self._in_loop(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = self._thread = None
+
+    async def _ask(self, context: Context, clock: _Clock) -> Proposal:
+        try:
+            return await self._propose(context, clock)
+        except NeedsPersonError:
+            await self._end()
+            raise
+        except acp.RequestError as error:
+            raise await self._refusal(error) from error
+        except (OSError, ValueError) as error:  # pydantic's, of an answer that the protocol has not, is a ValueError
+            session, words = self._session, str(error)
+            if session is not None and isinstance(error, ConnectionError):
+                words = await session.complaint()
+            name = session.name if session else "the agent"
+            await self._end()
+            if asks_to_log_in(words) and session is not None:
+                raise NeedsPersonError(f"{session.login_wanted()} It said: {words}") from error
+            raise ProposerTroubleError(f"{name} gave no proposal: {words}") from error
+
+    async def _propose(self, context: Context, clock: _Clock) -> Proposal:
+        voice = Voice(clock.watch)
+        session = self._session
+        if session is not None and (session.is_full or session.has_ended):
+            await self._end()
+            session = None
+        if session is None:
+            session = self._session = _Session(self._settings, self._workspace)
+            session.manners.listen(voice)
+            await session.start(clock)
+            text = opening(context)
+        else:
+            session.manners.listen(voice)
+            text = continuation(context, session.known)
+        session.draft.lay_out(context, briefing(context))
+        session.known = len(context.history)
+        session.turns += 1
+        dollars, used, fault = session.manners.dollars, Usage(total_tokens=0, input_tokens=0, output_tokens=0), ""
+        for remaining in reversed(range(MOST_TURNS)):
+            response = await session.prompt(text, clock)
+            voice.flush()
+            used = _sum(used, response.usage)
+            changes = session.draft.changes()
+            for each in changes.others:
+                voice.say("refused", each)
+            fault = fault_of(changes, context)
+            if not fault:
+                return propose(
+                    context,
+                    changes,
+                    session.manners.answer,
+                    session.manners.refused,
+                    source=self.name,
+                    cost=Cost(
+                        seconds=seconds_since(clock.began),
+                        tokens_in=used.input_tokens,
+                        tokens_out=used.output_tokens + (used.thought_tokens or 0),
+                        dollars=_difference(dollars, session.manners.dollars),
+                    ),
+                )
+            if response.stop_reason == "refusal":
+                raise ProposerTroubleError(f"{session.name} refused to propose anything.")
+            if remaining:
+                voice.say("wait", f"reminded: it {fault}")
+                text = reminder(fault)
+        raise ProposerTroubleError(f"{session.name} {fault}, and after a reminder too.")
+
+    async def _refusal(self, error: acp.RequestError) -> NothingToProposeError:
+        """What an agent's error means for the loop. The conversation is over: nobody knows what is left of it."""
+        session = self._session
+        assert session
+        detail = error.data if isinstance(error.data, str) else ""
+        if isinstance(error.data, dict):
+            detail = str(error.data.get("details") or error.data.get("message") or "")
+        words = f"{error} {detail}".strip()[:500]
+        await self._end()
+        if error.code == AUTH_REQUIRED or asks_to_log_in(words):
+            return NeedsPersonError(f"{session.login_wanted()} It said: {words}")
+        return ProposerTroubleError(f"{session.name} gave no proposal: {words}")
+
+    async def _end(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.end()
+
+    def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it in the thread that the agent's pipes belong to."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="agent", daemon=True)
+            self._thread.start()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _sum(used: Usage, more: Usage | None) -> Usage:
+    """Both turns' tokens."""
+    if more is None:
+        return used
+    return Usage(
+        total_tokens=used.total_tokens + more.total_tokens,
+        input_tokens=used.input_tokens + more.input_tokens + (more.cached_read_tokens or 0),
+        output_tokens=used.output_tokens + more.output_tokens,
+        thought_tokens=(used.thought_tokens or 0) + (more.thought_tokens or 0),
+    )
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    """What a proposal cost, of a conversation's cost before and after it."""
+    return None if after is None else max(0.0, after - (before or 0.0))
