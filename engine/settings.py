@@ -1,6 +1,6 @@
 """This workspace's settings, autoresearch.toml: one typed model with its defaults."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -94,6 +94,34 @@ class CommandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From SIGTERM to SIGKILL."""
 
 
+class BriefingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What models are told before they propose."""
+
+    tokens: Annotated[int, msgspec.Meta(ge=4000, le=10_000_000)] = 32_000
+    """The most that it may take, at three bytes a token; train.py and the rules are some 8,000 of them."""
+
+
+class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Any endpoint that speaks OpenAI's chat completions, a local one included."""
+
+    base_url: str = "https://api.openai.com/v1"
+    model: str = ""
+    """As the endpoint calls it."""
+    key: str = "OPENAI_API_KEY"
+    """The name of the environment variable that holds the key; empty for an endpoint that wants none."""
+    stream: bool = True
+    timeout_seconds: Seconds = 600.0
+    """For one answer."""
+    patience_seconds: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 1800.0
+    """How long rate limits are waited out for one answer, in all, before the proposal is given up."""
+    dollars_in: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Dollars for a million tokens that the endpoint reads; without prices no cost is known but what it reports."""
+    dollars_out: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Dollars for a million tokens that it writes, thoughts included."""
+    options: dict[str, bool | int | float | str | list[Any] | dict[str, Any]] = {}
+    """More of the request, sent as it is: temperature, max_tokens, reasoning_effort, …"""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of autoresearch.toml."""
 
@@ -104,6 +132,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     search: SearchSettings = SearchSettings()
     agent: AgentSettings = AgentSettings()
     command: CommandSettings = CommandSettings()
+    briefing: BriefingSettings = BriefingSettings()
+    chat: ChatSettings = ChatSettings()
 
 
 def load(workspace: Workspace) -> Settings:

@@ -21,7 +21,12 @@ def clean(text: str) -> str:
     """The text as a terminal would leave it, with whatever cannot be seen written out (``\\x07``)."""
     text = _DRAWING.sub("", text).replace("\r\n", "\n")
     lines = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))  # a progress line, drawn over itself
-    return _NOT_ASCII.sub(_seen, "\n".join(lines))
+    return visible("\n".join(lines))
+
+
+def visible(text: str) -> str:
+    """The text with whatever cannot be seen written out, and not a character less."""
+    return _NOT_ASCII.sub(_seen, text)
 
 
 def _seen(found: re.Match[str]) -> str:
