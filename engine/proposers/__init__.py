@@ -99,6 +99,9 @@ SILENT = Watch()
 class NothingToProposeError(Exception):
     """``str(error)`` says in one sentence why there is no next candidate, and what a person can do."""
 
+    cost = Cost()
+    """What was spent in vain."""
+
 
 class ProposerTroubleError(NothingToProposeError):
     """The agent or endpoint is at fault (dead, silent, rate-limited, over budget): the search takes the turn."""
