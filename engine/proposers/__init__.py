@@ -66,6 +66,8 @@ class Context:
     """What the person said to the proposer since the last time, the oldest first."""
     idea: str = ""
     """What the person wants tried next, in plain words; the proposer makes an edit of it."""
+    search_state: str = ""
+    """What a search over the knobs believes so far, in words, where one works beside the proposer."""
     failed: Failed | None = None
     """Not a new change is wanted, but this one mended."""
 

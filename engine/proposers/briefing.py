@@ -47,11 +47,12 @@ def compose(context: Context, settings: Settings, how: str) -> str:
     state = room.take(_state(context, settings, room.share(1, 4)))
     train = room.take(_train(context, room.share(4, 5)))
     program = room.take(_program(context.program, room.share(1, 2)))
+    search = room.take(_search(context.search_state, room.share(1, 3)))
     steps = _steps(context)
     every = room.take(_every(steps, room.share(1, 2)))
     some = room.take(_in_full(steps, context, room.share(5, 6)))
     document = room.take(_document(context.document, room.share(1, 1)))
-    parts = (rules, program, train, document, state, every, some, task, f"# How to answer\n\n{how}")
+    parts = (rules, program, train, document, state, search, every, some, task, f"# How to answer\n\n{how}")
     return "\n".join(part for part in parts if part)
 
 
@@ -191,6 +192,16 @@ def _state(context: Context, settings: Settings, most: int) -> str:
     return (
         f"{state}- prepare.py's constants, its budget among them, are fixed:\n\n{fenced('prepare.py', constants, room)}"
     )
+
+
+def _search(state: str, most: int) -> str:
+    if not state.strip() or most < 400:
+        return ""
+    heading = (
+        "# What a search over the knobs believes\n\n"
+        "It works beside you and learns from your results as from its own. Use what it found, or overrule it.\n\n"
+    )
+    return heading + fenced("search", state.strip(), most - len(heading) - 60)
 
 
 def _constants(prepare: str) -> Iterator[str]:

@@ -103,6 +103,13 @@ def test_what_the_person_says_is_quoted_as_theirs() -> None:
     assert "The person wants this tried as run 8. Make it an edit of train.py:\n\n> use SwiGLU\n" in text
 
 
+def test_a_search_beside_the_model_is_told_as_data() -> None:
+    text = brief(replaced(search_state=f"TPE, 7 results\nMATRIX_LR good 0.02 … 0.03\n{HOSTILE}"))
+    assert "TPE, 7 results\nMATRIX_LR good 0.02 … 0.03\n" in text
+    assert "MATRIX_LR good" not in outside(text)
+    check_fences(text)
+
+
 def test_thrashing_calls_for_something_else() -> None:
     assert "fundamentally different" in brief(replaced(thrashing=True))
     assert "fundamentally different" not in brief()
@@ -205,6 +212,7 @@ CONTEXTS = st.builds(
         program=words[2],
         document=words[3],
         noise=words[4],
+        search_state=words[8],
         messages=tuple(words[5:7]),
         idea=words[7],
         best=history[-1].experiment if history else None,
@@ -213,7 +221,7 @@ CONTEXTS = st.builds(
         thrashing=thrashing,
         direction=direction,
     ),
-    st.lists(WORDS, min_size=8, max_size=8),
+    st.lists(WORDS, min_size=9, max_size=9),
     st.lists(RESULTS, max_size=8),
     st.none() | st.builds(Failed, WORDS, WORDS, WORDS),
     st.booleans(),
