@@ -370,3 +370,49 @@ def test_a_server_that_ignores_the_wish_to_stream_is_understood() -> None:
         says(GOOD)(exchange)
 
     assert ask(whole)[0].train == EDITED
+
+
+def test_a_night_of_twenty_turns_goes_on_whatever_the_endpoint_does(stream: bool) -> None:
+    """Each turn's replies, and what the turn ends in; results pile up in the history as they do in the loop."""
+
+    def good(value: float) -> Reply:
+        return says(edit("MATRIX_LR = 0.04", f"MATRIX_LR = {value}"))
+
+    unusable = [says("no edit")] * (1 + SENT_BACK)
+    night: list[tuple[list[Reply], str]] = [
+        ([good(0.1)], "0.1"),
+        ([fails(429, retry_after="0.05"), good(0.2)], "0.2"),
+        ([fails(500), good(0.3)], "0.3"),
+        ([cuts("I rai"), cuts("I"), good(0.4)], "0.4"),
+        ([says("I would rather talk."), good(0.5)], "0.5"),
+        (unusable, "no edit that can be used"),
+        ([good(0.6)], "0.6"),
+        ([good(0.5), good(0.7)], "0.7"),
+        ([fails(500)] * FAULTS, "given up after"),
+        ([good(0.8)], "0.8"),
+        ([fails(401, "expired")], "refuses the key"),
+        ([good(0.9)], "0.9"),
+        ([fails(429, retry_after="7200")], "too long"),
+        ([says("x" * 3_000_000), good(1.1)], "1.1"),
+        ([says(edit("NO = 1")), says(edit("NO = 2")), good(1.2)], "1.2"),
+        ([fails(529), good(1.3)], "1.3"),
+        ([sends(b"nonsense"), good(1.4)], "1.4"),
+        ([fails(400, "too long")], "does not take the request"),
+        ([good(1.5)], "1.5"),
+        ([says(edit("SEED = 1", "SEED = 7")), good(1.6)], "1.6"),
+    ]
+    history = context().history
+    with serving(*(reply for replies, _ in night for reply in replies)) as script:
+        proposer = chat(script, stream=stream, dollars_in=1, dollars_out=1)
+        for run, (_, ending) in enumerate(night, start=2):
+            try:
+                proposal = proposer.ask(context(history=history, run=run, turn=len(history)))
+            except ProposerTroubleError as error:
+                assert ending in str(error)
+                continue
+            assert proposal.train == TRAIN.replace("0.04", ending)
+            experiment = Experiment(run=run, status="discard", metric=1.1, description=proposal.description)
+            history = (*history, Result(experiment, proposal.train))
+    assert len(script.requests) == sum(len(replies) for replies, _ in night)
+    assert len(history) == 1 + 15
+    assert f"{history[-2].experiment.run} discard 1.100000 (+0.100000)" in script.requests[-1]["messages"][1]["content"]
