@@ -49,7 +49,7 @@ class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The search over train.py's knobs."""
 
-    sampler: Literal["tpe", "random"] = "tpe"
+    sampler: Literal["tpe", "cmaes", "random"] = "tpe"
     seed: int = 0
     frozen: list[str] = []
     """Knobs that the search leaves alone."""

@@ -1,13 +1,14 @@
-"""The default proposer: Optuna's samplers over train.py's knobs, offline, from the incumbent outwards.
+"""The default proposer: a search over train.py's knobs, offline, from the incumbent outwards.
 
-Each candidate is the incumbent with one or two knobs moved. Which ones is a bandit's choice (Thompson
-1933: a Beta posterior on "moving this knob was kept"); where to is TPE's (Bergstra et al. 2011), which
+With TPE, the default, each candidate is the incumbent with one or two knobs moved. Which ones is a bandit's choice
+(Thompson 1933: a Beta posterior on "moving this knob was kept"); where to is TPE's (Bergstra et al. 2011), which
 has seen every result, crashes included as the worst. With some dozens of experiments in a night and
 more than a dozen knobs, moving all of them at once would be random search with a memory.
 """
 
 import math
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -19,6 +20,9 @@ from engine import knobs as knob_edit
 from engine.knobs import Value
 from engine.ledger import Experiment
 from engine.proposers import SILENT, Context, NothingToProposeError, Proposal, Result, Watch
+from engine.proposers.evolution import Evolution
+from engine.proposers.memory import MemoryLimit
+from engine.proposers.search_state import SearchState, Seen, best_of, distribution, last_of, split
 from engine.proposers.space import Dimension, dimensions
 from engine.settings import SearchSettings
 
@@ -31,6 +35,8 @@ BOLD = 1.6
 """How much further a step goes while the loop thrashes."""
 MOVED_AT_ONCE = {1: 0.7, 2: 0.3}
 """How many knobs a candidate moves, and how often."""
+GOOD = 0.1
+"""The share of all results that TPE, as Optuna has it, takes for the good ones."""
 IDLE = 2
 """How many failures a move without any effect counts for, besides its own."""
 
@@ -46,21 +52,33 @@ class _Record:
 
 
 class Search:
-    """Hyper-parameter search. ``random`` as the sampler is the plain comparison: all knobs, uniformly."""
+    """Hyper-parameter search.
+
+    ``cmaes`` draws all knobs at once (engine.proposers.evolution); ``random`` is the plain comparison: all knobs,
+    uniformly around the incumbent's values.
+    """
 
     name = "search"
 
     def __init__(self, settings: SearchSettings, direction: str = "lower") -> None:
         """``direction``: which way the metric improves, "lower" or "higher"."""
         self._settings = settings
-        self._study = optuna.create_study(direction="minimize" if direction == "lower" else "maximize")
+        self._sign = 1 if direction == "lower" else -1
+        self._study = optuna.create_study(direction="minimize")
+        self._evolution: Evolution | None = None
+        self._memory = MemoryLimit()
+        self._seen: list[Seen] = []
         self._records: dict[str, _Record] = {}
         self._tried: set[str] = set()
         self._incumbent: dict[str, Value] | None = None
         self._metric: float | None = None
         """The incumbent's."""
+        self._from_code = 0.0
+        """By how much changes of code alone moved the incumbent's loss: what knobs did is compared without it."""
 
     def ask(self, context: Context, watch: Watch = SILENT) -> Proposal:
+        if context.failed is not None:
+            raise NothingToProposeError("the search moves knobs: it can't mend code.")
         knobs = knob_edit.read(context.incumbent)
         space = dimensions(knobs, self._settings.frozen)
         if not space:
@@ -68,15 +86,18 @@ class Search:
                 "train.py has no knobs to search: a knob is a top-level `ALL_CAPS = literal`; seeds and the knobs that "
                 "autoresearch.toml freezes don't count."
             )
-        arithmetic = _Arithmetic.of(context.prepare)
+        arithmetic = Arithmetic.of(context.prepare)
         for attempt in range(ATTEMPTS):
             chance = random.Random(f"{self._settings.seed}:{context.turn}:{attempt}")
             is_guided = attempt < GUIDED_ATTEMPTS
-            chosen = self._choose(space, chance, context.thrashing, is_guided)
-            moved = self._move(knobs, chosen, chance, context.thrashing, is_guided)
+            if self._settings.sampler == "cmaes" and is_guided:
+                moved = self._distribution(space, knobs).ask(knobs, chance)
+            else:
+                chosen = self._choose(space, chance, context.thrashing, is_guided)
+                moved = self._move(knobs, chosen, chance, context.thrashing, is_guided)
             moved = arithmetic.mend(knobs | moved)
             changed = {name: value for name, value in moved.items() if repr(value) != repr(knobs[name])}
-            if changed and _fingerprint(moved) not in self._tried:
+            if changed and _fingerprint(moved) not in self._tried and not self._memory.forbids(moved):
                 return self._propose(context, knobs, changed)
         raise NothingToProposeError(f"{ATTEMPTS} candidates in a row had been tried before: the space is exhausted.")
 
@@ -88,8 +109,32 @@ class Search:
         except SyntaxError:
             return
         self._tried.add(_fingerprint(knobs))
-        self._observe(knobs, result.experiment)
+        self._memory.tell(knobs, result.experiment)
+        seen = self._remember(knobs, result.experiment)
+        if seen.teaches_knobs:
+            self._observe(seen)
         self._score(knobs, result.experiment)
+
+    def state(self, incumbent: str) -> SearchState:
+        """What it believes so far, seen from the incumbent's train.py."""
+        knobs = knob_edit.read(incumbent)
+        space = dimensions(knobs, self._settings.frozen)
+        failed = sum(not math.isfinite(each.loss) for each in self._seen)
+        summary = f"The search ({self._settings.sampler}) over {len(space)} numbers and choices of train.py has seen "
+        summary += f"{len(self._seen)} results, {failed} of them failures."
+        return SearchState(summary, self._belief(space, knobs), best_of(self._seen, knobs), last_of(self._seen))
+
+    def _belief(self, space: list[Dimension], knobs: dict[str, Value]) -> tuple[str, ...]:
+        limits = tuple(
+            "Out of memory, and nothing as large is proposed: " + ", ".join(f"{name} ≥ {each[name]}" for name in each)
+            for each in self._memory.too_large
+        )
+        match self._settings.sampler:
+            case "cmaes":
+                return limits + distribution(self._distribution(space, knobs))
+            case "tpe":
+                return limits + split(self._seen, max(1, math.ceil(GOOD * len(self._seen))), space)
+        return limits
 
     def reflect(self, result: Result) -> str:
         if self._incumbent is None:
@@ -147,13 +192,13 @@ class Search:
             spread = dimension.kind.range(value, BOLD if thrashing else 1.0)
             scalar = dimension.kind.decode(_suggest(trial, dimension.quantity, spread))
             if scalar == value or not is_guided:  # TPE stays where a whole number or a choice did best so far
-                scalar = dimension.kind.decode(_draw(spread, chance))
+                scalar = dimension.kind.decode(draw(spread, chance))
             moved[dimension.knob] = dimension.put(moved, scalar)
         self._study.tell(trial, state=TrialState.FAIL)
         return {name: value for name, value in moved.items() if repr(value) != repr(knobs[name])}
 
     def _sampler(self, seed: int) -> BaseSampler:
-        if self._settings.sampler == "random":
+        if self._settings.sampler != "tpe":
             return RandomSampler(seed=seed)
         return TPESampler(seed=seed, n_startup_trials=4, multivariate=False)
 
@@ -175,24 +220,47 @@ class Search:
         manner = "a bold step, since the last ones led nowhere" if thrashing else "a step from the incumbent"
         return f"{manner}: " + "; ".join(parts)
 
-    def _observe(self, knobs: dict[str, Value], experiment: Experiment) -> None:
-        """Show the study the whole configuration, not only what was moved."""
+    def _distribution(self, space: Sequence[Dimension], knobs: Mapping[str, Value]) -> Evolution:
+        """CMA-ES over the incumbent's knobs; begun anew, and told all again, where there are others than before."""
+        if self._evolution is None or self._evolution.space != tuple(dimension.quantity for dimension in space):
+            starts = (
+                each.knobs for each in self._seen if {dimension.quantity for dimension in space} <= _quantities(each)
+            )
+            self._evolution = Evolution(space, next(starts, knobs))
+            for each in self._seen:
+                if each.teaches_knobs:
+                    self._evolution.tell(each.knobs, each.loss)
+        return self._evolution
+
+    def _remember(self, knobs: dict[str, Value], experiment: Experiment) -> Seen:
+        failed = experiment.metric is None or experiment.crashed
+        loss = math.inf if experiment.metric is None or failed else self._sign * experiment.metric
+        seen = Seen(experiment, knobs, self._incumbent, loss - self._from_code)
+        if experiment.kept and not seen.teaches_knobs and experiment.metric is not None and self._metric is not None:
+            self._from_code += self._sign * (experiment.metric - self._metric)
+        self._seen.append(seen)
+        return seen
+
+    def _observe(self, seen: Seen) -> None:
+        """Show the samplers the whole configuration, not only what was moved."""
+        if self._evolution is not None:
+            self._evolution.tell(seen.knobs, seen.loss)
         params: dict[str, float | int | str | bool] = {}
         spreads: dict[str, BaseDistribution] = {}
-        for dimension in dimensions(knobs, self._settings.frozen):
-            value = dimension.get(knobs)
+        for dimension in dimensions(seen.knobs, self._settings.frozen):
+            value = dimension.get(seen.knobs)
             encoded = None if value is None else dimension.kind.encode(value)
             if value is not None and encoded is not None:
                 params[dimension.quantity] = encoded
                 spreads[dimension.quantity] = dimension.kind.range(value, BOLD)
-        failed = experiment.metric is None or experiment.crashed
+        failed = not math.isfinite(seen.loss)
         # TPE ranks a pruned trial below every completed one and passes a failed one over: a crash must teach.
         self._study.add_trial(
             create_trial(
                 params=params,
                 distributions=spreads,
                 state=TrialState.PRUNED if failed else TrialState.COMPLETE,
-                value=None if failed else experiment.metric,
+                value=None if failed else seen.loss,
             )
         )
 
@@ -217,13 +285,13 @@ class Search:
 
 
 @dataclass(frozen=True)
-class _Arithmetic:
+class Arithmetic:
     """What must divide what: a step's tokens are a whole number of device batches of whole rows."""
 
     row: int
 
     @classmethod
-    def of(cls, prepare: str) -> "_Arithmetic":
+    def of(cls, prepare: str) -> "Arithmetic":
         try:
             row = knob_edit.read(prepare).get("MAX_SEQ_LEN")
         except SyntaxError:
@@ -239,6 +307,10 @@ class _Arithmetic:
         while rows > 1 and total % (rows * self.row):
             rows //= 2
         return knobs | {"TOTAL_BATCH_SIZE": total, "DEVICE_BATCH_SIZE": rows}
+
+
+def _quantities(seen: Seen) -> set[str]:
+    return {dimension.quantity for dimension in dimensions(seen.knobs)}
 
 
 def _fingerprint(knobs: dict[str, Value]) -> str:
@@ -258,7 +330,7 @@ def _suggest(trial: Trial, name: str, spread: BaseDistribution) -> float | int |
     raise TypeError(f"no way to suggest from {spread}")
 
 
-def _draw(spread: BaseDistribution, chance: random.Random) -> float | int | str | bool:
+def draw(spread: BaseDistribution, chance: random.Random) -> float | int | str | bool:
     """A value from anywhere in a range."""
     match spread:
         case FloatDistribution(log=True):

@@ -24,6 +24,8 @@ PATTERNS = ("L", "SL", "SSL", "SSSL")
 _SHARE = re.compile(r"RATIO|FRAC|SHARE|DROPOUT|PROB|MOMENTUM")
 _NEAR_ONE = re.compile(r"BETA|MOMENTUM|EMA")
 _SIZE = re.compile(r"BATCH|DIM|WIDTH|SIZE")
+_MEMORY = re.compile(r"DEPTH|LAYER|WIDTH|DIM|ASPECT|MLP|HIDDEN|EMBD|CHANNEL|EXPERT|SEQ|CONTEXT|BLOCK_SIZE|BATCH")
+_MEMORYLESS = re.compile(r"TOTAL|GLOBAL|STEPS|_LR$|RATE|DROPOUT|DECAY")
 SMALLEST_POWER = 16
 """From here on a power of two is taken for a size that has to stay one, a smaller one if its name says so."""
 LARGEST_POWER = 2**40
@@ -193,6 +195,21 @@ def dimensions(knobs: Mapping[str, Value], frozen: Iterable[str] = ()) -> list[D
     return found
 
 
+def memory_sizes(knobs: Mapping[str, Value]) -> dict[str, int | float]:
+    """The knobs that more of takes more memory, by their names: depth, width, rows of a forward pass.
+
+    A step's whole batch is none: it is split into passes.
+    """
+    return {
+        name: value
+        for name, value in knobs.items()
+        if isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and _MEMORY.search(name)
+        and not _MEMORYLESS.search(name)
+    }
+
+
 def _kind(name: str, value: Scalar) -> Kind | None:
     if isinstance(value, bool):
         return Choice((False, True))
@@ -206,6 +223,8 @@ def _kind(name: str, value: Scalar) -> Kind | None:
         return NearOne() if value <= 1 - CLOSEST_TO_ONE else None
     if _SHARE.search(name) and 0 <= value <= 1:
         return Share()
+    if _NEAR_ONE.search(name) and 0 < value < 1:
+        return NearOne()
     return Logarithmic() if RATES[0] <= value <= RATES[1] else None
 
 

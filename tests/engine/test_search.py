@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine import knobs
 from engine.ledger import Experiment
-from engine.proposers import Context, NothingToProposeError, Proposal, Result
+from engine.proposers import Context, Failed, NothingToProposeError, Proposal, Result
 from engine.proposers.search import MOVED_AT_ONCE, Search
 from engine.settings import SearchSettings
 
@@ -59,7 +59,7 @@ def landscape(train: str) -> float | None:
     return None if depth > 6 else 1 + abs(depth - 4) * 0.01 + abs(math.log(rate / 0.1)) * 0.02
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "random"])
 def test_a_session_is_the_same_each_time(sampler: str) -> None:
     assert searched(12, sampler=sampler) == searched(12, sampler=sampler)
 
@@ -92,18 +92,18 @@ def test_another_seed_is_another_search() -> None:
     ]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "random"])
 def test_no_candidate_is_proposed_twice(sampler: str) -> None:
     trains = [TRAIN, *(proposal.train for proposal in searched(40, sampler=sampler))]
     assert len(set(trains)) == len(trains)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "random"])
 def test_a_seed_is_never_a_knob(sampler: str) -> None:
     assert all(knobs.read(proposal.train)["SEED"] == 42 for proposal in searched(40, sampler=sampler))
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "random"])
 def test_frozen_knobs_stay_as_they_are(sampler: str) -> None:
     proposals = searched(30, sampler=sampler, frozen=("DEPTH", "ADAM_BETAS"))
     assert all(knobs.read(proposal.train)["DEPTH"] == 2 for proposal in proposals)
@@ -115,7 +115,7 @@ def test_frozen_knobs_stay_as_they_are(sampler: str) -> None:
     rows=st.sampled_from([1, 2, 3, 4, 8, 32]),
     row=st.sampled_from([1, 64, 256, 384, 2048]),
     turn=st.integers(0, 50),
-    sampler=st.sampled_from(["tpe", "random"]),
+    sampler=st.sampled_from(["tpe", "cmaes", "random"]),
 )
 @settings(deadline=None, max_examples=60)
 def test_a_step_is_always_a_whole_number_of_device_batches_of_whole_rows(
@@ -264,7 +264,7 @@ awkward_names = st.sampled_from(
         min_size=1,
         max_size=4,
     ),
-    sampler=st.sampled_from(["tpe", "random"]),
+    sampler=st.sampled_from(["tpe", "cmaes", "random"]),
     thrashing=st.booleans(),
 )
 @settings(deadline=None, max_examples=200)
@@ -342,3 +342,147 @@ def test_each_result_leaves_a_hint_for_the_next_experiment(outcome: Result, word
     search = Search(SearchSettings())
     search.tell(result(1, TRAIN, 2.0, "keep"))
     assert words in search.reflect(outcome)
+
+
+LARGE = "DEPTH = 8\nASPECT_RATIO = 64\nMATRIX_LR = 0.04\n"
+
+
+def out_of_memory(run: int, train: str) -> Result:
+    return Result(Experiment(run=run, status="crash", asi={"result": "out of memory (exit code 1)"}), train)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "random"])
+def test_nothing_as_large_as_what_ran_out_of_memory_is_proposed(sampler: str) -> None:
+    search = Search(SearchSettings(sampler=sampler))  # type: ignore[arg-type]
+    search.tell(result(1, LARGE, 1.0, "keep"))
+    search.tell(out_of_memory(2, knobs.replace(LARGE, {"DEPTH": 9, "MATRIX_LR": 0.05})))
+    for turn in range(60):
+        read = knobs.read(search.ask(context(LARGE, turn)).train)
+        depth, width = read["DEPTH"], read["ASPECT_RATIO"]
+        assert isinstance(depth, int) and isinstance(width, int)
+        assert depth < 9 or width < 64
+
+
+def test_a_smaller_file_that_runs_out_of_memory_forbids_more() -> None:
+    search = Search(SearchSettings())
+    search.tell(result(1, LARGE, 1.0, "keep"))
+    for number, depth in enumerate((12, 10), 2):
+        search.tell(out_of_memory(number, knobs.replace(LARGE, {"DEPTH": depth})))
+    assert [line for line in search.state(LARGE).belief if "memory" in line] == [
+        "Out of memory, and nothing as large is proposed: DEPTH ≥ 10, ASPECT_RATIO ≥ 64"
+    ]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_ran_out_of_memory_forbids_nothing_where_something_larger_fits(is_first: bool) -> None:
+    search = Search(SearchSettings())
+    told = [out_of_memory(2, LARGE), result(3, knobs.replace(LARGE, {"DEPTH": 9}), 1.0, "keep")]
+    for each in told if is_first else reversed(told):
+        search.tell(each)
+    assert "memory" not in str(search.state(LARGE))
+
+
+def test_another_crash_says_nothing_of_memory() -> None:
+    search = Search(SearchSettings())
+    search.tell(result(1, LARGE, 1.0, "keep"))
+    search.tell(result(2, knobs.replace(LARGE, {"DEPTH": 9}), None, "crash"))
+    assert "memory" not in str(search.state(LARGE))
+
+
+def test_cma_es_goes_where_results_are_better() -> None:
+    """On a slope: after some generations the mean has gone down it, with whole numbers and shares among the knobs."""
+    metrics = [metric for each in searched(60, sampler="cmaes") if (metric := landscape(each.train)) is not None]
+    assert sum(metrics[-15:]) < sum(metrics[:15])
+    assert min(metrics) < 1.01
+
+
+def test_cma_es_learns_from_what_others_proposed() -> None:
+    told, untold = (Search(SearchSettings(sampler="cmaes")) for _ in range(2))
+    for search in (told, untold):
+        search.tell(result(1, TRAIN, 2.0, "keep"))
+    for number in range(2, 30):
+        told.tell(result(number, knobs.replace(TRAIN, {"MATRIX_LR": 0.04 + number / 200}), 2 - number / 100, "discard"))
+    after, before = (knobs.read(each.ask(context()).train)["MATRIX_LR"] for each in (told, untold))
+    assert isinstance(after, float) and isinstance(before, float)
+    assert after > 2 * before
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "random"])
+def test_a_knob_that_came_is_searched_and_one_that_went_is_not(sampler: str) -> None:
+    search = Search(SearchSettings(sampler=sampler))  # type: ignore[arg-type]
+    for number in range(1, 9):
+        search.tell(result(number, search.ask(context(turn=number)).train, 2 - number / 100, "keep"))
+    now = TRAIN.replace("HEAD_DIM = 32\n", "GATE_LR = 0.5\n")
+    search.tell(result(9, now, 1.5, "keep"))
+    proposals = [search.ask(context(now, turn)) for turn in range(10, 60)]
+    moved = {name for each in proposals for name in knobs.differences(now, each.train)}
+    assert "GATE_LR" in moved
+    assert "HEAD_DIM" not in moved
+    assert "GATE_LR" in str(search.state(now))
+
+
+def test_a_kept_change_of_code_does_not_make_later_knobs_look_better() -> None:
+    plain, coded = Search(SearchSettings()), Search(SearchSettings())
+    start = ONE_KNOB
+    for search, gain in ((plain, 0.0), (coded, 0.5)):
+        search.tell(result(1, start, 2.0, "keep"))
+        if gain:
+            search.tell(result(2, start + "x = 1\n", 2.0 - gain, "keep"))
+        for number in range(3, 9):
+            search.tell(result(number, f"MATRIX_LR = 0.04{number}\nSEED = 1\n", 2.1 - gain, "discard"))
+    now = context(ONE_KNOB, 9)
+    assert coded.ask(now).train == plain.ask(now).train
+
+
+def test_the_search_mends_no_code() -> None:
+    failed = Context(incumbent=TRAIN, prepare=PREPARE, turn=1, failed=Failed(TRAIN, "name error", "NameError: x"))
+    with pytest.raises(NothingToProposeError, match="mend"):
+        Search(SearchSettings()).ask(failed)
+
+
+def told_some(sampler: str, count: int = 30) -> Search:
+    search = Search(SearchSettings(sampler=sampler))  # type: ignore[arg-type]
+    search.tell(result(1, TRAIN, 2.0, "keep"))
+    for number in range(2, count + 1):
+        train = search.ask(context(turn=number)).train
+        metric = None if number % 10 == 0 else 2.0 + number / 1000
+        search.tell(result(number, train, metric, "crash" if metric is None else "discard"))
+    return search
+
+
+@pytest.mark.parametrize(
+    ("sampler", "says"),
+    [
+        ("tpe", ["values among the best 3 | among the other 27", "MATRIX_LR: 0.0"]),
+        ("cmaes", ["its step size is 0.", "MATRIX_LR: mean 0.0", "standard deviation"]),
+        ("random", ["The search (random)"]),
+    ],
+)
+def test_the_state_says_what_the_sampler_believes(sampler: str, says: list[str]) -> None:
+    state = told_some(sampler).state(TRAIN)
+    text = str(state)
+    assert "has seen 30 results, 3 of them failures" in text
+    assert len(state.best) == 5
+    assert len(state.last) == 20
+    assert state.best[0] == "run 1: 2.0, the same knobs"
+    assert state.last[-1].startswith("run 30: crash, ")
+    assert all(part in text for part in says)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "random"])
+def test_the_state_is_the_same_however_often_it_is_told(sampler: str) -> None:
+    search = told_some(sampler)
+    first = str(search.state(TRAIN))
+    search.ask(context(turn=31))
+    assert str(search.state(TRAIN)) == first == str(told_some(sampler).state(TRAIN))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "random"])
+def test_the_state_is_bounded_whatever_is_in_the_file(sampler: str) -> None:
+    search = Search(SearchSettings(sampler=sampler))  # type: ignore[arg-type]
+    train = "".join(f"A{number}_LR = 0.5\n" for number in range(300)) + f"NAME = {'long' * 5000!r}\n"
+    for number in range(1, 40):
+        search.tell(result(number, train.replace("0.5", f"0.{500 + number}"), 2.0, "keep"))
+    text = str(search.state(train))
+    assert len(text) < 25_000
+    assert max(map(len, text.splitlines())) <= 240
