@@ -122,6 +122,17 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """More of the request, sent as it is: temperature, max_tokens, reasoning_effort, …"""
 
 
+class HybridSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The search with a language model that sees its state (the search itself is set up in ``[search]``)."""
+
+    proposer: Literal["agent", "command", "chat"] = "chat"
+    """Who has the turns that the search has not."""
+    share: Share = 0.3
+    """Of the turns."""
+    seed: int = 0
+    """Of which turns they are."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of autoresearch.toml."""
 
@@ -134,6 +145,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: CommandSettings = CommandSettings()
     briefing: BriefingSettings = BriefingSettings()
     chat: ChatSettings = ChatSettings()
+    hybrid: HybridSettings = HybridSettings()
 
 
 def load(workspace: Workspace) -> Settings:
