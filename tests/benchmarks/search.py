@@ -37,6 +37,7 @@ from engine.workspace import Workspace
 DATA = Path(__file__).parent / "data" / "demo_runs.jsonl"
 REPEATS = 5
 CORES = 2
+ENVIRONMENT = {"AUTORESEARCH_PYTHON": sys.executable}
 POINTS = 50
 _PROGRESS = re.compile(r"\(\s*([0-9.]+)%\).*?loss:\s*([0-9.]+)")
 
@@ -113,26 +114,30 @@ def record(workspace: Workspace, arm: Arm, experiment: ledger.Experiment, train:
 
 def repeat(template: Path, seed: int | None, number: int) -> Record:
     """Run the baseline once more, with another SEED where one is given."""
-    name = "identical" if seed is None else "seeds"
-    root = template.parent / f"{name}-{number}"
+    train = (template / "train.py").read_text()
+    if seed is None:
+        return one_run(template, "identical", number, train)
+    return one_run(template, "seeds", number, knobs.replace(train, {"SEED": seed})) | {"seed": seed}
+
+
+def one_run(template: Path, arm: str, number: int, train: str) -> Record:
+    """Run a train.py by itself, in a copy of the template that is gone after."""
+    root = template.parent / f"{arm}-{number}"
     shutil.copytree(template, root, symlinks=True)
-    train = root / "train.py"
-    if seed is not None:
-        train.write_text(knobs.replace(train.read_text(), {"SEED": seed}))
-    done = subprocess.run(
-        ["./autoresearch.sh"], cwd=root, check=True, capture_output=True, env={"AUTORESEARCH_PYTHON": sys.executable}
-    )
+    (root / "train.py").write_text(train)
+    done = subprocess.run(["./autoresearch.sh"], cwd=root, check=False, capture_output=True, env=ENVIRONMENT)
+    shutil.rmtree(root)
     scanner = MetricScanner()
     scanner.feed(done.stdout)
     return {
-        "arm": name,
-        "seed": seed,
+        "arm": arm,
+        "seed": None,
         "run": number + 1,
-        "status": "keep",
-        "val_bpb": scanner.metrics["val_bpb"],
-        "description": "baseline",
-        "seconds": scanner.metrics["total_seconds"],
-        "knobs": knobs.read(train.read_text()),
+        "status": "crash" if done.returncode else "keep",
+        "val_bpb": scanner.metrics.get("val_bpb"),
+        "description": "baseline" if arm in ("identical", "seeds") else f"{arm} {number}",
+        "seconds": scanner.metrics.get("total_seconds"),
+        "knobs": knobs.read(train),
         "metrics": scanner.metrics,
         "curve": curve(done.stdout.decode(errors="replace")),
     }
