@@ -8,10 +8,8 @@ documents and the ledger, which is all that an agent needs to resume.
 
 import asyncio
 import threading
-import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import acp
@@ -29,6 +27,7 @@ from engine.proposers import (
     Result,
     Watch,
 )
+from engine.proposers.clock import Clock
 from engine.proposers.draft import Draft
 from engine.proposers.drafting import (
     asks_to_log_in,
@@ -39,7 +38,6 @@ from engine.proposers.drafting import (
     opening,
     propose,
     reminder,
-    seconds_since,
 )
 from engine.proposers.leash import NOT_STARTED, Leash, environment
 from engine.proposers.manners import Manners
@@ -49,7 +47,6 @@ from engine.settings import AgentSettings
 from engine.supervisor import KILL_SECONDS
 from engine.workspace import Workspace
 
-POLL_SECONDS = 0.1
 AUTH_REQUIRED = -32000
 """The protocol's error for an agent that nobody has logged in to."""
 MOST_OF_STDERR = 4096
@@ -57,37 +54,6 @@ MOST_TURNS = 2
 """Of one proposal: the request, and a reminder."""
 
 T = TypeVar("T")
-
-
-@dataclass
-class _Clock:
-    """How long a proposal may take, and whether anybody still wants it."""
-
-    limit: float
-    watch: Watch
-    began: float = field(default_factory=time.monotonic)
-
-    def check(self) -> None:
-        """Raises NothingToProposeError once the proposal has to end."""
-        if self.watch.cancelled():
-            raise NothingToProposeError("the proposal was cancelled.")
-        if time.monotonic() > self.began + self.limit:
-            raise ProposerTroubleError(f"the agent proposed nothing within {self.limit:g} s.")
-
-    async def wait(self, future: "asyncio.Future[T]") -> T:
-        """What comes of ``future``, which goes on where this raises."""
-        while not future.done():
-            self.check()
-            await asyncio.wait({future}, timeout=POLL_SECONDS)
-        return future.result()
-
-    async def run(self, awaitable: Awaitable[T]) -> T:
-        """The same for something that nobody wants where this raises."""
-        future = asyncio.ensure_future(awaitable)
-        try:
-            return await self.wait(future)
-        finally:
-            future.cancel()
 
 
 class _Session:
@@ -123,7 +89,7 @@ class _Session:
         read = self._wire.read if self._wire else 0
         return self._sent + read >= self._settings.session_bytes
 
-    async def start(self, clock: _Clock) -> None:
+    async def start(self, clock: Clock) -> None:
         """Start the agent and the conversation. Raises NothingToProposeError."""
         given = environment(self._settings.environment, self.draft.path)
         command = command_line(self._settings.command, given, self._workspace, "agent")
@@ -172,7 +138,7 @@ class _Session:
         if self._settings.mode:
             await clock.run(connection.set_session_mode(mode_id=self._settings.mode, session_id=self._id))
 
-    async def prompt(self, text: str, clock: _Clock) -> PromptResponse:
+    async def prompt(self, text: str, clock: Clock) -> PromptResponse:
         """One turn. Where it has to end before the agent ends it, it is cancelled, and this raises."""
         assert self._connection
         self._sent += len(text)
@@ -265,9 +231,12 @@ class Agent:
         self._session: _Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._asking = threading.Lock()
+        self._closing = threading.Event()
 
     def ask(self, context: Context, watch: Watch = SILENT) -> Proposal:
-        return self._in_loop(self._ask(context, _Clock(self._settings.limit_seconds, watch)))
+        with self._asking:
+            return self._in_loop(self._ask(context, Clock(self._settings.limit_seconds, watch, self._closing)))
 
     def tell(self, result: Result) -> None:
         """It is told with the next request."""
@@ -276,15 +245,17 @@ class Agent:
         return ""
 
     def close(self) -> None:
-        if self._loop is None or self._thread is None:
-            return
-        self._in_loop(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._loop = self._thread = None
+        self._closing.set()
+        with self._asking:
+            if self._loop is not None and self._thread is not None:
+                self._in_loop(self._end())
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join()
+                self._loop.close()
+                self._loop = self._thread = None
+            self._closing.clear()
 
-    async def _ask(self, context: Context, clock: _Clock) -> Proposal:
+    async def _ask(self, context: Context, clock: Clock) -> Proposal:
         try:
             return await self._propose(context, clock)
         except NeedsPersonError:
@@ -302,7 +273,7 @@ class Agent:
                 raise NeedsPersonError(f"{session.login_wanted()} It said: {words}") from error
             raise ProposerTroubleError(f"{name} gave no proposal: {words}") from error
 
-    async def _propose(self, context: Context, clock: _Clock) -> Proposal:
+    async def _propose(self, context: Context, clock: Clock) -> Proposal:
         voice = Voice(clock.watch)
         session = self._session
         if session is not None and (session.is_full or session.has_ended):
@@ -336,7 +307,7 @@ class Agent:
                     session.manners.refused,
                     source=self.name,
                     cost=Cost(
-                        seconds=seconds_since(clock.began),
+                        seconds=clock.seconds,
                         tokens_in=used.input_tokens,
                         tokens_out=used.output_tokens + (used.thought_tokens or 0),
                         dollars=_difference(dollars, session.manners.dollars),

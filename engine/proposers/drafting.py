@@ -3,7 +3,6 @@
 import ast
 import re
 import shutil
-import time
 from pathlib import Path
 
 from engine import knobs
@@ -123,10 +122,6 @@ def propose(
         asi={"arch_change": moved or "code, no knob"} | notes,
         cost=cost,
     )
-
-
-def seconds_since(began: float) -> float:
-    return round(time.monotonic() - began, 1)
 
 
 def asks_to_log_in(text: str) -> bool:

@@ -8,19 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from engine.ledger import Experiment
 from engine.proposers import (
-    Context,
     Failed,
     NeedsPersonError,
     NothingToProposeError,
-    Proposal,
     ProposerTroubleError,
     Result,
-    Watch,
 )
 from engine.proposers.agent import Agent
 from engine.proposers.leash import MARK
@@ -28,21 +24,10 @@ from engine.proposers.voice import MOST_SAID
 from engine.settings import AgentSettings
 from engine.workspace import Workspace
 from tests.engine.conftest import until
-from tests.engine.workspaces import PREPARE, TRAIN
+from tests.engine.drafters import Heard, check_nothing_is_left, check_rate, drafters, wants
+from tests.engine.workspaces import TRAIN
 
 SCRIPT = str(Path(__file__).with_name("acp_agent.py"))
-
-
-class Heard:
-    """Somebody who watches."""
-
-    def __init__(self) -> None:
-        self.said: list[tuple[str, str]] = []
-        self.wants_no_more = threading.Event()
-        self.watch = Watch(cancelled=self.wants_no_more.is_set, say=lambda kind, text: self.said.append((kind, text)))
-
-    def of(self, kind: str) -> list[str]:
-        return [text for each, text in self.said if each == kind]
 
 
 Started = Callable[..., Agent]
@@ -70,42 +55,6 @@ def agent(started: Started) -> Agent:
     return started()
 
 
-def wants(behaviour: str, value: object = "", *, turn: int = 1, history: tuple[Result, ...] = ()) -> Context:
-    return Context(
-        incumbent=TRAIN,
-        prepare=PREPARE,
-        turn=turn,
-        run=turn + 1,
-        history=history,
-        program="Find a lower val_bpb.\n",
-        idea=f"behave: {behaviour} {value}",
-    )
-
-
-def drafters(workspace: Workspace) -> list[psutil.Process]:
-    """The living processes that draft for a workspace."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK, "").startswith(
-                f"{workspace.root}/"
-            ):
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
-def check_nothing_is_left(workspace: Workspace) -> None:
-    assert drafters(workspace) == []
-    assert not list((workspace.state / "drafts").glob("*"))
-
-
-def check_rate(proposal: Proposal, rate: object) -> None:
-    assert f"MATRIX_LR = {rate}\n" in proposal.train
-    assert proposal.source == "agent"
-
-
 def session_of(heard: Heard) -> str:
     """Which conversation an edit was made in."""
     return next(text.split()[-1] for text in heard.of("message") if text.startswith("I raised it in"))
@@ -115,6 +64,7 @@ def test_an_edit_through_the_client_is_a_proposal_with_its_notes(agent: Agent) -
     heard = Heard()
     proposal = agent.ask(wants("edit", 0.05), heard.watch)
     check_rate(proposal, 0.05)
+    assert proposal.source == "agent"
     assert proposal.description == "a higher rate"
     assert proposal.asi["hypothesis"] == "it learns faster"
     assert proposal.asi["next_action_hint"] == "higher"
@@ -241,6 +191,16 @@ def test_an_agent_that_nobody_has_logged_in_to_needs_a_person(
 ) -> None:
     with pytest.raises(NeedsPersonError, match=r"needs a login .*\[agent\] environment"):
         started(*arguments).ask(wants(behaviour, 0.05))
+
+
+def test_closing_ends_a_proposal_that_is_under_way(agent: Agent, workspace: Workspace) -> None:
+    heard = Heard()
+    stopper = threading.Thread(target=lambda: (until(lambda: heard.of("thought"), "a thought"), agent.close()))
+    stopper.start()
+    with pytest.raises(NothingToProposeError, match="cancelled"):
+        agent.ask(wants("slow"), heard.watch)
+    stopper.join()
+    check_nothing_is_left(workspace)
 
 
 def test_a_limit_of_the_endpoint_is_trouble_in_its_own_words(agent: Agent) -> None:
