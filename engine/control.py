@@ -20,7 +20,7 @@ from engine.workspace import Workspace
 
 @dataclass(frozen=True)
 class Idea:
-    """What a person queued as a next experiment."""
+    """What a person queued as a next experiment, or says to the proposer."""
 
     id: str
     text: str
@@ -38,6 +38,9 @@ class Control:
         self.stopping_now = False
         """And the current one is to end."""
         self.ideas: deque[Idea] = deque()
+        self.messages: deque[Idea] = deque()
+        self.reads_prose = False
+        """Whether the proposer can be told something in words."""
         self.current_run: int | None = None
         """The experiment that a skip can mean."""
         self.skipped_run: int | None = None
@@ -102,6 +105,15 @@ class Control:
             if any(idea.id == identity for idea in self.ideas):
                 self._tell(events.IdeaTaken(id=identity, run=run, problem=problem))
 
+    def waiting_messages(self) -> tuple[Idea, ...]:
+        """What the proposer has not been told yet, the oldest first; ``messages_taken`` says that it was."""
+        with self._changing:
+            return tuple(self.messages)
+
+    def messages_taken(self, told: Iterable[Idea], run: int) -> None:
+        for message in told:
+            self._tell(events.MessageTaken(id=message.id, run=run))
+
     def recorded(self, run: int) -> None:
         """The run is over, and a skip of it with it: it may be run again."""
         if self.skipped_run == run:
@@ -131,6 +143,11 @@ class Control:
                 self.ideas.append(Idea(identity, text))
             case events.IdeaTaken(id=identity):
                 self.ideas = deque(idea for idea in self.ideas if idea.id != identity)
+            case events.MessageQueued(id=identity, text=text):
+                self._queued.add(identity)
+                self.messages.append(Idea(identity, text))
+            case events.MessageTaken(id=identity):
+                self.messages = deque(message for message in self.messages if message.id != identity)
 
     def _take(self, received: Received) -> None:
         command = received.command
@@ -167,8 +184,12 @@ class Control:
                     return "", "asked of an engine that was gone already"
                 self.stopping, self.stopping_now = True, self.stopping_now or now
                 return ("stopping now" if now else "stopping after this experiment"), ""
-            case commands.Message():
-                return "", "the search can't read prose; queue an idea as KNOB=value instead"
+            case commands.Message(text=text):
+                if not self.reads_prose:
+                    return "", "the search can't read prose; queue an idea as KNOB=value instead"
+                if command.id not in self._queued:
+                    self._tell(events.MessageQueued(id=command.id, text=text))
+                return "the proposer reads it before the next experiment", ""
             case commands.Enqueue(text=text):
                 if command.id not in self._queued:
                     self._tell(events.IdeaQueued(id=command.id, text=text))

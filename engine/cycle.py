@@ -7,13 +7,14 @@ happened is read from git, the ledger and the run's folder; the journal says wha
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from uuid import uuid4
 
 import msgspec
 
-from engine import events, evidence, imports, journal, knobs, ledger, noise, patch, safekeeping, statistics
+from engine import diagnosis, events, evidence, imports, journal, knobs, ledger, noise, patch, safekeeping, statistics
 from engine.control import Control
 from engine.events import Event, EventLog
 from engine.files import write_atomically
@@ -22,13 +23,17 @@ from engine.journal import InFlight, Phase
 from engine.judge import Candidate, Incumbent, Status, Verdict, judge, must_confirm
 from engine.ledger import Experiment, LedgerFile, Repeat
 from engine.measuring import Bench, Measurement
-from engine.proposers import Proposal, Proposer, Result
+from engine.proposers import Cost, Failed, Proposal, Result
+from engine.proposers.team import Team
 from engine.repository import EXPERIMENT_TRAILER, REVERT_TRAILER, BranchMovedError, Repository
 from engine.runner import Run
 from engine.settings import Settings
 from engine.supervisor import Ending
 from engine.train_file import TrainFile
 from engine.workspace import PREPARE, PYPROJECT, TRAIN, RunFolder, Workspace
+
+MOST_FIXES = 2
+"""How often a candidate that crashed for a trivial reason is mended, under the same run number."""
 
 
 @dataclass
@@ -42,7 +47,9 @@ class Cycle:
     bench: Bench
     log: EventLog
     control: Control
-    proposer: Proposer
+    team: Team
+    mend: Callable[[str, Failed], Proposal | None] = field(default=lambda source, failed: None)
+    """Has who proposed a candidate (by its source) mend it after a crash with a trivial cause."""
 
     def history(self) -> History:
         """What happened so far, from a ledger that is whole."""
@@ -62,6 +69,7 @@ class Cycle:
             asi=proposal.asi,
             measures_head=measures_head,
             idea=proposal.idea,
+            cost=_cost(proposal.cost),
         )
         self._fresh_folder(flight.run)
         self._fill_folder(flight, proposal.train)
@@ -95,9 +103,12 @@ class Cycle:
         So it stands where the journal was lost: found in git it goes on, and is not taken for a person's commit.
         """
         commit = self.repository.last_change(TRAIN)
-        identity = self.repository.trailer(commit, EXPERIMENT_TRAILER) if commit else ""
+        name = self.repository.trailer(commit, EXPERIMENT_TRAILER) if commit else ""
+        identity, _, fixes = name.partition(".")
         parent = self.repository.parent_of(commit) if identity else None
-        if parent is None:
+        while parent and self.repository.trailer(parent, EXPERIMENT_TRAILER).partition(".")[0] == identity:
+            parent = self.repository.parent_of(parent)
+        if not parent:
             return None
         book = ledger.read(self.workspace.ledger)
         entry = book.find(identity)
@@ -111,6 +122,7 @@ class Cycle:
             commit=commit,
             description=self.repository.message(commit).split("\n", 1)[0].removeprefix("experiment: "),
             source=entry.source if entry else "journal lost",
+            fixes=int(fixes or 0),
             entry=msgspec.to_builtins(entry) if entry else {},
         )
         journal.save(self.workspace, flight)
@@ -129,7 +141,7 @@ class Cycle:
             )
         )
         self.control.current_run = flight.run
-        run = Run(self._folder(flight), flight.id)
+        run = Run(self._folder(flight), _name(flight))
         try:
             while flight.phase is not Phase.RECORDED:
                 await self._say(events.PhaseChanged(phase=flight.phase, run=flight.run))
@@ -145,6 +157,7 @@ class Cycle:
                         flight = await self._run(flight, run)
                     case Phase.MEASURED:
                         flight = await self._judge(flight, run)
+                        run = Run(self._folder(flight), _name(flight))
                     case Phase.JUDGED:
                         flight = await asyncio.to_thread(self._record, flight)
             await self._say(events.PhaseChanged(phase=flight.phase, run=flight.run))
@@ -163,9 +176,11 @@ class Cycle:
     def _commit(self, flight: InFlight) -> InFlight | None:
         """Make the candidate a commit; None where it was abandoned, for a person's commit came first."""
         self.train.require_branch()
+        if flight.fix:
+            self._take_fix(flight)
         candidate = self._candidate_source(flight)
-        original = self.train.at(flight.parent).encode()
-        commit = "" if flight.measures_head else self._find(flight.parent, EXPERIMENT_TRAILER, flight.id)
+        original = self.train.at(flight.commit if flight.fix else flight.parent).encode()
+        commit = "" if flight.measures_head else self._find(flight.parent, EXPERIMENT_TRAILER, _name(flight))
         while not commit:
             head = self.train.head()
             if candidate is None or not self.train.is_at(head, original):
@@ -175,10 +190,21 @@ class Cycle:
             if flight.measures_head:
                 commit = head
                 break
-            message = f"experiment: {flight.description}\n\n{EXPERIMENT_TRAILER}: {flight.id}"
+            fixed = f" (mended, {flight.fixes})" if flight.fix else ""
+            message = f"experiment: {flight.description}{fixed}\n\n{EXPERIMENT_TRAILER}: {_name(flight)}"
             with suppress(BranchMovedError):
                 commit = self.train.commit(candidate, message, head)
         return self._advance(msgspec.structs.replace(flight, commit=commit), Phase.COMMITTED)
+
+    def _take_fix(self, flight: InFlight) -> None:
+        """Give the mended candidate the run's folder; what crashed is kept beside it."""
+        folder = self._folder(flight)
+        crashed = folder.path.with_name(f"{folder.path.name}-crashed-{flight.fixes}")
+        if not crashed.exists():
+            folder.path.rename(crashed)
+        if not folder.train.exists():
+            folder.path.mkdir(exist_ok=True)
+            self._fill_folder(flight, flight.fix)
 
     def _abandon(self, flight: InFlight) -> None:
         """Nothing was committed yet: the next proposal starts from what the branch holds now."""
@@ -242,11 +268,32 @@ class Cycle:
         candidate = await asyncio.to_thread(self._candidate, flight, runs)
         segment, incumbent = history.segment, _incumbent(history)
         verdict = judge(candidate, incumbent, self.settings.policy, segment.config.best_direction, noise.floor(segment))
+        if verdict.status is Status.CRASH and (mended := await asyncio.to_thread(self._mended, flight, runs[-1])):
+            return mended
         await self._say(
             events.Judged(run=flight.run, status=verdict.status, reason=verdict.reason, metric=candidate.metric)
         )
         entry = await asyncio.to_thread(self._entry, flight, history, candidate, verdict, runs, seeds)
         return await asyncio.to_thread(self._judged, flight, entry)
+
+    def _mended(self, flight: InFlight, crashed: Measurement) -> InFlight | None:
+        """The experiment with its trivial mistake mended, to be run under the same number; None where it is not."""
+        if flight.measures_head or flight.fixes >= MOST_FIXES or not diagnosis.is_trivial(crashed.failure):
+            return None
+        failed = Failed(self._train_of(flight), crashed.failure, crashed.log_tail)
+        proposal = self.mend(flight.source, failed)
+        if proposal is None:
+            return None
+        number = flight.fixes + 1
+        self.log.emit(events.Warned(message=f"run {flight.run} crashed ({crashed.failure}): mended, and run again"))
+        mended = msgspec.structs.replace(
+            flight,
+            fixes=number,
+            fix=proposal.train,
+            asi=flight.asi | {f"crash {number}, mended": crashed.failure},
+            cost=_added(flight.cost, _cost(proposal.cost)),
+        )
+        return self._advance(mended, Phase.PROPOSED)
 
     async def _run_again(
         self, flight: InFlight, history: History, first: Measurement
@@ -256,7 +303,7 @@ class Cycle:
         seeds: list[int | None] = [None]
         while runs[-1].is_sound and self._wants_another(flight, history, runs):
             folder = self._folder(flight).repeat(len(runs))
-            run = Run(folder, f"{flight.id}-{len(runs)}")
+            run = Run(folder, f"{_name(flight)}-{len(runs)}")
             seed = noise.next_seed(history.segment) + len(runs) - 1
             adopted = await asyncio.to_thread(self._begin_again, flight, run, seed)
             await self.bench.follow(run, flight.run, adopted=adopted)
@@ -352,13 +399,14 @@ class Cycle:
             result=_result(candidate, runs),
             repeats=tuple(repeats) if len(repeats) > 1 else (),
             seeds=tuple(seeds[: len(repeats)]) if len(repeats) > 1 else (),
+            cost=flight.cost,
             record={} if history.segment.baseline else evidence.as_line(self._folder(flight)),
             conditions={} if history.segment.baseline else self.bench.conditions(),
         )
         asi = dict(flight.asi) | {"result": verdict.reason}
         if verdict.status == "crash" and runs:
             asi["log_tail"] = runs[-1].log_tail
-        if hint := self.proposer.reflect(Result(entry, self._train_of(flight))):
+        if "next_action_hint" not in asi and (hint := self.team.reflect(Result(entry, self._train_of(flight)))):
             asi["next_action_hint"] = hint
         with_this = replace(history.segment, experiments=(*history.segment.experiments, entry))
         sureness = statistics.confidence(with_this, history.segment.config.best_direction)
@@ -383,7 +431,7 @@ class Cycle:
             entry = msgspec.convert(flight.entry, Experiment)
             if not entry.kept and not flight.measures_head:
                 self._revert(flight)
-            self.proposer.tell(Result(entry, self._train_of(flight)))
+            self.team.tell(Result(entry, self._train_of(flight)))
         self.train.require_branch()
         self.train.settle(*self._ours(flight))
         journal.clear(self.workspace)
@@ -413,7 +461,9 @@ class Cycle:
         """Every train.py that the engine itself may have put into the work tree for this experiment."""
         folder = self._folder(flight)
         sources = [folder.train, *(each.train for each in folder.repeats())]
-        return [self.train.at(flight.parent).encode(), *(path.read_bytes() for path in sources if path.exists())]
+        commits = dict.fromkeys(each for each in (flight.parent, flight.commit) if each)
+        committed = [self.train.at(each).encode() for each in commits]
+        return [*committed, *(path.read_bytes() for path in sources if path.exists())]
 
     def _find(self, since: str, trailer: str, value: str) -> str:
         return self.repository.find_trailer(since, trailer, value) or ""
@@ -450,6 +500,20 @@ class Cycle:
         folder = self._folder(flight)
         write_atomically(folder.train, train.encode())
         write_atomically(folder.diff, patch.unified(self.train.at(flight.parent), train, TRAIN).encode())
+
+
+def _name(flight: InFlight) -> str:
+    """What an experiment's commit and processes carry: its id, and which mended version it is."""
+    return f"{flight.id}.{flight.fixes}" if flight.fixes else flight.id
+
+
+def _cost(cost: Cost) -> dict[str, float]:
+    """For the ledger: what is known and not nothing."""
+    return {name: round(value, 4) for name, value in asdict(cost).items() if value}
+
+
+def _added(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
+    return {name: first.get(name, 0) + second.get(name, 0) for name in first | second}
 
 
 def _incumbent(history: History) -> Incumbent | None:

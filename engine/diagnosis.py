@@ -13,6 +13,8 @@ _SIGNS = (
     ("name error", re.compile(r"^(?:NameError|AttributeError|UnboundLocalError)\b.*", re.M)),
     ("shape error", re.compile(r"^RuntimeError: .*(?:size|shape|dimension).*", re.M | re.I)),
 )  # fmt: skip
+TRIVIAL = ("syntax error", "import error", "name error", "shape error")
+"""Causes that whoever wrote the change can mend."""
 _LAST_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt))\b.*", re.M)
 
 
@@ -39,6 +41,11 @@ def failure(ended: Exit, metric_missing: bool, log_tail: str, limit_seconds: flo
     if errors:
         return f"{errors[-1].strip()} ({how})"[:300]
     return f"{how} without a metric" if ended.code == 0 else how
+
+
+def is_trivial(failure: str) -> bool:
+    """Whether a crash (as ``failure`` says it) is a slip, and no finding."""
+    return failure.startswith(TRIVIAL)
 
 
 def _exit(code: int | None) -> str:

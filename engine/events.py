@@ -137,6 +137,20 @@ class IdeaTaken(Event, frozen=True, kw_only=True, tag="idea_taken"):
     problem: str = ""
 
 
+class MessageQueued(Event, frozen=True, kw_only=True, tag="message_queued"):
+    """A person's sentence waits for the proposer's next turn."""
+
+    id: str
+    text: str
+
+
+class MessageTaken(Event, frozen=True, kw_only=True, tag="message_taken"):
+    """The proposer was told, when it made experiment ``run``."""
+
+    id: str
+    run: int
+
+
 class Thrashing(Event, frozen=True, kw_only=True, tag="thrashing"):
     """``count`` experiments in a row without a keep: the proposer is asked for a different approach."""
 
@@ -170,6 +184,8 @@ AnyEvent = (
     | SkipAsked
     | IdeaQueued
     | IdeaTaken
+    | MessageQueued
+    | MessageTaken
     | Thrashing
     | Rescued
     | Warned

@@ -54,6 +54,12 @@ class InFlight(msgspec.Struct, frozen=True, kw_only=True):
     """It is one more run of an experiment that has its line already; its own line to be, without the metric."""
     folder: str = ""
     """Its files, from the runs' folder, if it is a repeat."""
+    cost: dict[str, float] = {}
+    """What the proposal took (engine.proposers.Cost)."""
+    fixes: int = 0
+    """How often it was mended after a crash with a trivial cause."""
+    fix: str = ""
+    """The whole mended train.py, once there is one."""
     superseded: str = ""
     """Why it was put aside before it ran: it is recorded as skipped."""
     refused: tuple[str, ...] = ()

@@ -90,6 +90,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     """"skipped" where a person ended the run, "lost" where it was killed from outside: no verdict on its train.py."""
     folder: int | None = None
     """The number of the run's folder, where it is not ``run`` (another writer took the number meanwhile)."""
+    cost: dict[str, float] = {}
+    """What its proposal took: seconds, tokens_in, tokens_out, dollars; empty for the search's."""
     record: dict[str, Any] = {}
     """Of a baseline: what the evaluator wrote (engine.evidence). It is demanded of the segment's other runs."""
     conditions: dict[str, Any] = {}
@@ -226,6 +228,8 @@ def _experiment(record: dict[str, Any], segment: int) -> Experiment:
     known["segment"] = segment
     metrics = known.get("metrics")
     known["metrics"] = dict(filter(_is_number, metrics.items())) if isinstance(metrics, dict) else {}
+    cost = known.get("cost")
+    known["cost"] = dict(filter(_is_number, cost.items())) if isinstance(cost, dict) else {}
     for name in ("record", "conditions"):
         if not isinstance(known.get(name), dict):
             known.pop(name, None)
@@ -316,7 +320,7 @@ class LedgerFile:
 
 OPTIONAL_KEYS = frozenset(
     {"branch", "id", "source", "seconds", "result", "folder", "repeats", "seeds", "seed", "without", "verification"}
-    | {"record", "conditions"}
+    | {"cost", "record", "conditions"}
 )
 
 

@@ -4,18 +4,15 @@ Whatever was in flight when the last engine ended is finished first. What the en
 survives here, in one place: it pauses with one sentence, and goes on from the journal when told to.
 """
 
-import ast
 import asyncio
-import hashlib
 import os
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import msgspec
-
-from engine import ablation, conditions, document, events, journal, knobs, ledger, noise, safekeeping
+from engine import conditions, document, events, journal, ledger, safekeeping
+from engine.choosing import Chooser
 from engine.control import Control
 from engine.cycle import Cycle
 from engine.data import Data
@@ -24,20 +21,16 @@ from engine.events import Event, EventFollower, EventLog
 from engine.guards import Guards
 from engine.history import History
 from engine.journal import InFlight
-from engine.ledger import Config, LedgerFile, Repeat
+from engine.ledger import Config, LedgerFile
 from engine.measuring import Bench
-from engine.proposers import Context, NothingToProposeError, Proposal, Proposer, ideas
-from engine.proposers.search import Search
+from engine.proposers.team import Team
 from engine.repository import Repository
 from engine.settings import Settings
 from engine.train_file import TrainFile
 from engine.verification import Plan
-from engine.workspace import TRAIN, Workspace
+from engine.workspace import Workspace
 
 LISTEN_SECONDS = 0.25
-FAILED_BASELINES = 3
-"""So many baselines in a row without a metric: the set-up is broken, and no experiment will mend it."""
-UNUSABLE_PROPOSALS = 10
 LEARN_EVERY = 5
 """Experiments between two updates of autoresearch.md."""
 
@@ -61,11 +54,11 @@ class Loop:
     _train: TrainFile = field(init=False)
     _cycle: Cycle = field(init=False)
     _data: Data = field(init=False)
-    _proposer: Proposer = field(init=False)
+    _team: Team = field(init=False)
+    _chooser: Chooser = field(init=False)
     _plan: Plan | None = field(init=False, default=None)
     _compared: bool = field(init=False, default=False)
     """Whether this engine's runs are known to be comparable with those of the segment."""
-    _digests: dict[str, str] = field(init=False, default_factory=dict)
 
     async def run(self) -> str:
         """Run until the session is full or a person stops it; returns why it stopped, in words."""
@@ -84,6 +77,8 @@ class Loop:
         except Exception as error:
             self._close(_sentence(error), failed=True)
             raise WorkFailed(_sentence(error)) from error
+        finally:
+            await asyncio.to_thread(self._team.close)
         self._close(reason)
         return reason
 
@@ -101,7 +96,6 @@ class Loop:
             LedgerFile(self.workspace).open_segment(Config(name=self.settings.name, branch=branch))
         in_flight = journal.load(self.workspace) is not None
         self._data = Data(self.workspace, self.settings.run, in_flight=in_flight)
-        self._proposer = self._new_proposer()
         self._train = TrainFile(self.workspace, self.repository, branch, self._log)
         guards = Guards(self.workspace, lambda name: self.repository.read("HEAD", name), in_flight=in_flight)
         self._cycle = Cycle(
@@ -112,13 +106,23 @@ class Loop:
             bench=Bench(self.workspace, self.settings, guards, self._data, self._log, self._control),
             log=self._log,
             control=self._control,
-            proposer=self._proposer,
+            team=self._team,
+        )
+        self._chooser = Chooser(
+            workspace=self.workspace,
+            settings=self.settings,
+            repository=self.repository,
+            train=self._train,
+            cycle=self._cycle,
+            control=self._control,
+            log=self._log,
+            team=self._team,
         )
         self._log.emit(
             events.EngineStarted(
                 pid=os.getpid(),
                 branch=branch,
-                proposer="verify" if self.verification else self._proposer.name,
+                proposer="verify" if self.verification else self._team.chosen.name,
                 limit_seconds=self.settings.run.limit_seconds,
                 experiments=self.experiments,
             )
@@ -129,10 +133,11 @@ class Loop:
         for bad in book.bad_lines:
             self._log.emit(events.Warned(message=f"autoresearch.jsonl line {bad.number} is passed over: {bad.problem}"))
         for result in History.of(self.workspace).results():
-            self._proposer.tell(result)
+            self._team.tell(result)
 
     def __post_init__(self) -> None:
         self._log = EventLog(self.workspace, self.listener)
+        self._team = Team(self.workspace, self.settings)
 
     def _close(self, reason: str, *, failed: bool = False) -> None:
         with suppress(OSError):  # a full disk must not hide why the engine stopped
@@ -214,12 +219,9 @@ class Loop:
             )
             LedgerFile(self.workspace).open_segment(history.segment.config)
             history = self._cycle.history()
-            self._proposer = self._cycle.proposer = self._new_proposer()
+            self._team.begin_segment()
         self._compared = True
         return history
-
-    def _new_proposer(self) -> Proposer:
-        return Search(self.settings.search, History.of(self.workspace).segment.config.best_direction)
 
     def _reason_to_end(self, history: History) -> str | None:
         if self._control.stopping:
@@ -235,109 +237,11 @@ class Loop:
     def _next_flight(self, history: History) -> InFlight:
         self._train.require_branch()
         self._data.require()
-        if (left := self._left_behind(history)) is not None:
+        if (left := self._chooser.left_behind(history)) is not None:
             return left
         self._train.settle()
         self._learn(history)
-        if (repeat := self._next_repeat(history)) is not None:
-            return repeat
-        self._log.emit(events.PhaseChanged(phase="proposing"))
-        parent = self._train.head()
-        proposal, measures_head = self._propose(history, parent)
-        return self._cycle.begin(proposal, parent, measures_head=measures_head)
-
-    def _next_repeat(self, history: History) -> InFlight | None:
-        """What a verification runs next, or what a person wants run again."""
-        if self._plan is not None and (turn := self._plan.next_turn(history.segment)) is not None:
-            repeat = Repeat(run=turn.run, seed=turn.seed, without=turn.without, verification=self._plan.id)
-            try:
-                return self._begin_repeat(history, repeat)
-            except (NothingToProposeError, ablation.NotAloneError) as error:
-                raise WorkFailed(f"the verification can't go on: {error}.") from error
-        while (idea := self._control.next_idea()) and (wanted := ideas.run_to_repeat(idea.text)) is not None:
-            try:
-                return self._begin_repeat(history, Repeat(run=wanted, seed=noise.next_seed(history.segment)), idea.id)
-            except NothingToProposeError as error:
-                self._control.idea_taken(idea.id, problem=str(error))
-        return None
-
-    def _begin_repeat(self, history: History, wanted: Repeat, idea: str = "") -> InFlight:
-        experiment = next((each for each in history.segment.experiments if each.run == wanted.run), None)
-        source = history.train_of(experiment) if experiment else None
-        if experiment is None or source is None:
-            raise NothingToProposeError(f"this segment has no run {wanted.run} whose train.py is still there")
-        if wanted.without is not None:
-            source = ablation.without(history, wanted.without)
-        seeded = None if wanted.seed is None else knobs.with_seed(source, wanted.seed)
-        if seeded is None:
-            wanted = msgspec.structs.replace(wanted, seed=None)
-        return self._cycle.begin_repeat(experiment, seeded or source, wanted, idea)
-
-    def _left_behind(self, history: History) -> InFlight | None:
-        best = history.incumbent
-        if best is None or history.train_of(best) == self._train.at("HEAD"):
-            return None
-        return self._cycle.left_behind()
-
-    def _propose(self, history: History, parent: str) -> tuple[Proposal, bool]:
-        """What to try next, and whether it is what the branch holds already."""
-        head = self._train.at(parent)
-        best = history.incumbent
-        if best is None:
-            if history.failed_baselines >= FAILED_BASELINES:
-                raise WorkFailed(f"the baseline failed {history.failed_baselines} times, {self._last_words(history)}")
-            return Proposal(train=head, description="baseline", source="baseline"), True
-        known = history.train_of(best)
-        if known is not None and known != head:
-            commit = self.repository.last_change(TRAIN)
-            subject = self.repository.message(commit).split("\n", 1)[0]
-            if self._failures_of(head, history) >= FAILED_BASELINES:
-                raise WorkFailed(
-                    f"train.py as of commit {commit[:10]} ({subject}) failed {FAILED_BASELINES} times, "
-                    f"{self._last_words(history)} Mend it with another commit, or `git revert {commit[:10]}`."
-                )
-            return Proposal(train=head, description=f"a person's commit: {subject}", source="person"), True
-        return self._next_candidate(history, head), False
-
-    def _last_words(self, history: History) -> str:
-        last = history.segment.experiments[-1]
-        log = self.workspace.run_folder(last.folder_number).log
-        return f"the last time with: {last.asi.get('result', last.status)}. See {log}."
-
-    def _failures_of(self, train: str, history: History) -> int:
-        """How often a train.py that the branch holds was measured in vain."""
-        failed = (each for each in history.segment.experiments if not each.kept and not each.skipped)
-        return sum(each.source == "person" and history.train_of(each) == train for each in failed)
-
-    def _next_candidate(self, history: History, incumbent: str) -> Proposal:
-        tried = self._tried(history)
-        while idea := self._control.next_idea():
-            try:
-                proposal = _usable(ideas.propose(idea.text, incumbent, self.workspace.root), incumbent, tried)
-            except NothingToProposeError as error:
-                self._control.idea_taken(idea.id, problem=str(error))
-                continue
-            return replace(proposal, idea=idea.id)
-        context = Context(
-            incumbent=incumbent,
-            prepare=self.workspace.prepare.read_text("utf-8", "replace") if self.workspace.prepare.exists() else "",
-            turn=len(history.segment.experiments),
-            thrashing=history.without_keep >= self.settings.policy.thrash_after,
-        )
-        problem = ""
-        for _ in range(UNUSABLE_PROPOSALS):
-            try:
-                return _usable(self._proposer.ask(context), incumbent, tried)
-            except NothingToProposeError as error:
-                problem = str(error)
-        raise WorkFailed(f"{self._proposer.name} has no next experiment: {problem}")
-
-    def _tried(self, history: History) -> set[str]:
-        """Every train.py of the segment that has a verdict; a run's never changes, so each is read once."""
-        for each in history.segment.experiments:
-            if each.id not in self._digests and not each.inconclusive and (train := history.train_of(each)) is not None:
-                self._digests[each.id] = _digest(train)
-        return {self._digests[each.id] for each in history.segment.experiments if each.id in self._digests}
+        return self._chooser.next(history, self._plan)
 
     def _mind_thrashing(self) -> None:
         history = History.of(self.workspace)
@@ -362,23 +266,6 @@ class Loop:
             self._log.emit(
                 events.Warned(message="autoresearch.md has uncommitted edits, or is not UTF-8: it is left alone")
             )
-
-
-def _usable(proposal: Proposal, incumbent: str, tried: set[str]) -> Proposal:
-    """The proposal, if it is worth a run. Raises NothingToProposeError: it uses up no run number."""
-    try:
-        ast.parse(proposal.train)
-    except (SyntaxError, ValueError) as error:
-        raise NothingToProposeError(f"the edit is not valid Python: {error}") from error
-    if proposal.train == incumbent:
-        raise NothingToProposeError("it changes nothing")
-    if _digest(proposal.train) in tried:
-        raise NothingToProposeError("the same train.py has been run before")
-    return proposal
-
-
-def _digest(source: str) -> str:
-    return hashlib.sha256(source.encode()).hexdigest()
 
 
 def _sentence(error: BaseException) -> str:

@@ -60,6 +60,11 @@ class RunFolder:
         return self.path / "record.json"
 
     @property
+    def transcript(self) -> Path:
+        """What the proposer thought and said over the candidate (engine.transcript); absent for the search's."""
+        return self.path / "proposer.jsonl"
+
+    @property
     def lock(self) -> Path:
         """Held by the supervisor for as long as the run is alive."""
         return self.path / "lock"
@@ -116,6 +121,10 @@ class Workspace:
         return self.root / CHECKS
 
     @property
+    def program(self) -> Path:
+        return self.root / PROGRAM
+
+    @property
     def settings(self) -> Path:
         return self.root / SETTINGS
 
@@ -152,6 +161,16 @@ class Workspace:
     @property
     def commands(self) -> Path:
         return self.state / "commands.jsonl"
+
+    @property
+    def proposing(self) -> Path:
+        """What the proposer thinks and says just now."""
+        return self.state / "proposing.jsonl"
+
+    @property
+    def drafts(self) -> Path:
+        """Where proposers draft."""
+        return self.state / "drafts"
 
     @property
     def journal(self) -> Path:

@@ -16,6 +16,8 @@ from engine.events import (
     IdeaQueued,
     IdeaTaken,
     Judged,
+    MessageQueued,
+    MessageTaken,
     Paused,
     PhaseChanged,
     Proposed,
@@ -239,8 +241,10 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
             problem = clean(event.problem)
             notice = Notice(event.at, f"Idea put aside: {problem}", "warn") if problem else state.notice
             return replace(state, ideas=tuple(idea for idea in state.ideas if idea.id != event.id), notice=notice)
-        case SkipAsked():
+        case SkipAsked() | MessageQueued():
             return state
+        case MessageTaken(run=run):
+            return replace(state, notice=Notice(event.at, f"The proposer was told before run {run}.", "good"))
         case Thrashing():
             text = f"{event.count} experiments in a row without a keep: a different approach is asked for."
             return replace(state, thrashing=event.count, notice=Notice(event.at, text, "warn"))

@@ -117,6 +117,8 @@ class Proposer(Protocol):
     """Never owns the loop: it is asked for a candidate and told of every result, crashes included."""
 
     name: str
+    reads_prose: bool
+    """It can be told something in words, make an edit of an idea, and mend a candidate that crashed."""
 
     def ask(self, context: Context, watch: Watch = ...) -> Proposal:
         """The next candidate; may take long, runs in a thread. Raises NothingToProposeError."""

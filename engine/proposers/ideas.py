@@ -14,6 +14,10 @@ _AGAIN = re.compile(r"(?:re-?run|again)\s+(\d{1,9})", re.IGNORECASE)
 _BETWEEN = re.compile(r"[,;\s]\s*(?=[A-Z][A-Z0-9_]*\s*=)")
 
 
+class ProseError(NothingToProposeError):
+    """The idea is neither knobs nor a patch: only who reads words can make an edit of it."""
+
+
 def run_to_repeat(idea: str) -> int | None:
     """The run that a person wants once more (``re-run 7``); None where the idea is another."""
     match = _AGAIN.fullmatch(idea.strip())
@@ -52,7 +56,7 @@ def _knobs_set(idea: str, incumbent: str) -> Proposal:
     for part in _BETWEEN.split(idea.strip()):
         match = _ASSIGNMENT.fullmatch(part)
         if match is None:
-            raise NothingToProposeError(f"the search can't read prose: write {idea.strip()[:60]!r} as KNOB=value")
+            raise ProseError(f"the search can't read prose: write {idea.strip()[:60]!r} as KNOB=value")
         name, text = match.groups()
         if name not in known:
             raise NothingToProposeError(f"train.py has no knob {name}")

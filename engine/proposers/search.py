@@ -59,6 +59,7 @@ class Search:
     """
 
     name = "search"
+    reads_prose = False
 
     def __init__(self, settings: SearchSettings, direction: str = "lower") -> None:
         """``direction``: which way the metric improves, "lower" or "higher"."""

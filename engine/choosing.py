@@ -1,0 +1,275 @@
+"""What is tried next: a run again, a person's commit or idea, or what the proposer thinks of.
+
+The search learns from every result whoever proposed it, and takes the turn while another proposer is in trouble.
+"""
+
+import ast
+import hashlib
+import time
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from engine import ablation, events, knobs, noise
+from engine.control import Control, Idea
+from engine.cycle import Cycle
+from engine.errors import WorkFailed
+from engine.events import EventLog
+from engine.history import History
+from engine.journal import InFlight
+from engine.ledger import Repeat
+from engine.proposers import (
+    Context,
+    Cost,
+    Failed,
+    NeedsPersonError,
+    NothingToProposeError,
+    Proposal,
+    Proposer,
+    ProposerTroubleError,
+    Watch,
+    ideas,
+)
+from engine.proposers.team import Team
+from engine.repository import Repository
+from engine.settings import Settings
+from engine.train_file import TrainFile
+from engine.transcript import Transcript
+from engine.verification import Plan
+from engine.workspace import TRAIN, Workspace
+
+FAILED_BASELINES = 3
+"""So many baselines in a row without a metric: the set-up is broken, and no experiment will mend it."""
+UNUSABLE_PROPOSALS = 10
+"""So many in a row that can't be run, of the search: it has nothing left."""
+UNUSABLE_ANSWERS = 2
+"""Of a model, which takes minutes and money for each: then the search takes the turn."""
+LONGEST_REST = 8
+"""Turns that a proposer in trouble is left alone for, at most; the rest doubles with each trouble in a row."""
+
+
+@dataclass
+class Chooser:
+    """Chooses the next experiment and puts it on disk as what is under way."""
+
+    workspace: Workspace
+    settings: Settings
+    repository: Repository
+    train: TrainFile
+    cycle: Cycle
+    control: Control
+    log: EventLog
+    team: Team
+    _digests: dict[str, str] = field(init=False, default_factory=dict)
+    _troubles: int = field(init=False, default=0)
+    _rests_until: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._transcript = Transcript(self.workspace)
+        self.control.reads_prose = self.team.chosen.reads_prose
+        self.cycle.mend = self.mend
+
+    def next(self, history: History, plan: Plan | None) -> InFlight:
+        """The next experiment, or the next run of a verification's ``plan``. Raises WorkFailed where there is none."""
+        if (repeat := self._next_repeat(history, plan)) is not None:
+            return repeat
+        self.log.emit(events.PhaseChanged(phase="proposing"))
+        parent = self.train.head()
+        head = self.train.at(parent)
+        if (given := self._given(history, head)) is not None:
+            return self.cycle.begin(given, parent, measures_head=True)
+        told = self.control.waiting_messages()
+        proposal = self._candidate(history, head, told)
+        flight = self.cycle.begin(proposal, parent)
+        self._transcript.keep(self.workspace.run_folder(flight.run))
+        if proposal.source not in ("queue", self.team.search.name):
+            self.control.messages_taken(told, flight.run)
+        return flight
+
+    def left_behind(self, history: History) -> InFlight | None:
+        """An experiment that no journal speaks of, although its train.py is what the branch holds."""
+        best = history.incumbent
+        if best is None or history.train_of(best) == self.train.at("HEAD"):
+            return None
+        return self.cycle.left_behind()
+
+    def _next_repeat(self, history: History, plan: Plan | None) -> InFlight | None:
+        """What a verification runs next, or what a person wants run again."""
+        if plan is not None and (turn := plan.next_turn(history.segment)) is not None:
+            repeat = Repeat(run=turn.run, seed=turn.seed, without=turn.without, verification=plan.id)
+            try:
+                return self._begin_repeat(history, repeat)
+            except (NothingToProposeError, ablation.NotAloneError) as error:
+                raise WorkFailed(f"the verification can't go on: {error}.") from error
+        while (idea := self.control.next_idea()) and (wanted := ideas.run_to_repeat(idea.text)) is not None:
+            try:
+                return self._begin_repeat(history, Repeat(run=wanted, seed=noise.next_seed(history.segment)), idea.id)
+            except NothingToProposeError as error:
+                self.control.idea_taken(idea.id, problem=str(error))
+        return None
+
+    def _begin_repeat(self, history: History, wanted: Repeat, idea: str = "") -> InFlight:
+        experiment = next((each for each in history.segment.experiments if each.run == wanted.run), None)
+        source = history.train_of(experiment) if experiment else None
+        if experiment is None or source is None:
+            raise NothingToProposeError(f"this segment has no run {wanted.run} whose train.py is still there")
+        if wanted.without is not None:
+            source = ablation.without(history, wanted.without)
+        seeded = None if wanted.seed is None else knobs.with_seed(source, wanted.seed)
+        if seeded is None:
+            wanted = msgspec.structs.replace(wanted, seed=None)
+        return self.cycle.begin_repeat(experiment, seeded or source, wanted, idea)
+
+    def _given(self, history: History, head: str) -> Proposal | None:
+        """What the branch holds already, where it is not the incumbent: the baseline, or a person's own commit."""
+        best = history.incumbent
+        if best is None:
+            if history.failed_baselines >= FAILED_BASELINES:
+                raise WorkFailed(f"the baseline failed {history.failed_baselines} times, {self._last_words(history)}")
+            return Proposal(train=head, description="baseline", source="baseline")
+        known = history.train_of(best)
+        if known is None or known == head:
+            return None
+        commit = self.repository.last_change(TRAIN)
+        subject = self.repository.message(commit).split("\n", 1)[0]
+        if self._failures_of(head, history) >= FAILED_BASELINES:
+            raise WorkFailed(
+                f"train.py as of commit {commit[:10]} ({subject}) failed {FAILED_BASELINES} times, "
+                f"{self._last_words(history)} Mend it with another commit, or `git revert {commit[:10]}`."
+            )
+        return Proposal(train=head, description=f"a person's commit: {subject}", source="person")
+
+    def _last_words(self, history: History) -> str:
+        last = history.segment.experiments[-1]
+        log = self.workspace.run_folder(last.folder_number).log
+        return f"the last time with: {last.asi.get('result', last.status)}. See {log}."
+
+    def _failures_of(self, train: str, history: History) -> int:
+        """How often a train.py that the branch holds was measured in vain."""
+        failed = (each for each in history.segment.experiments if not each.kept and not each.skipped)
+        return sum(each.source == "person" and history.train_of(each) == train for each in failed)
+
+    def mend(self, source: str, failed: Failed) -> Proposal | None:
+        """Have who proposed a candidate mend it; None where it can't. ``source``: who that was."""
+        chosen = self.team.chosen
+        if not chosen.reads_prose or source in (self.team.search.name, "person", "baseline"):
+            return None
+        history = self.cycle.history()
+        best = history.incumbent
+        known = history.train_of(best) if best else None
+        if known is None:
+            return None
+        context = replace(self._context(history, known, ()), failed=failed)
+        try:
+            return self._ask(chosen, context, {_digest(failed.train)}, 1)
+        except NothingToProposeError as error:
+            self.log.emit(events.Warned(message=f"{chosen.name} did not mend the crash: {error}"))
+            return None
+
+    def _candidate(self, history: History, incumbent: str, told: tuple[Idea, ...]) -> Proposal:
+        tried = self._tried(history)
+        context = self._context(history, incumbent, told)
+        while idea := self.control.next_idea():
+            try:
+                proposal = self._of_idea(idea, context, tried)
+            except NothingToProposeError as error:
+                self.control.idea_taken(idea.id, problem=str(error))
+                continue
+            return replace(proposal, idea=idea.id)
+        if self.team.chosen is not self.team.search and context.turn >= self._rests_until:
+            try:
+                proposal = self._ask(self.team.chosen, context, tried, UNUSABLE_ANSWERS)
+                self._troubles = 0
+                return proposal
+            except NeedsPersonError as error:
+                raise WorkFailed(str(error)) from error
+            except NothingToProposeError as error:
+                self._rest(context.turn, error)
+        try:
+            return self._ask(self.team.search, context, tried, UNUSABLE_PROPOSALS)
+        except NothingToProposeError as error:
+            raise WorkFailed(f"{self.team.search.name} has no next experiment: {error}") from error
+
+    def _rest(self, turn: int, error: NothingToProposeError) -> None:
+        """The search takes the turn; after trouble, some more turns."""
+        turns = 1
+        if isinstance(error, ProposerTroubleError):
+            self._troubles += 1
+            turns = min(2 ** (self._troubles - 1), LONGEST_REST)
+        self._rests_until = turn + turns
+        self.log.emit(events.Warned(message=f"the search takes the turn, for {self.team.chosen.name} failed: {error}"))
+
+    def _of_idea(self, idea: Idea, context: Context, tried: set[str]) -> Proposal:
+        """A person's idea as a candidate: knobs and patches as they are, plain words by a proposer that reads them."""
+        try:
+            return usable(ideas.propose(idea.text, context.incumbent, self.workspace.root), context.incumbent, tried)
+        except ideas.ProseError:
+            if not self.team.chosen.reads_prose:
+                raise
+        wanted = replace(context, idea=idea.text)
+        return replace(self._ask(self.team.chosen, wanted, tried, UNUSABLE_ANSWERS), source="queue")
+
+    def _ask(self, proposer: Proposer, context: Context, tried: set[str], attempts: int) -> Proposal:
+        """Its first proposal that is worth a run, with what it took."""
+        watch = Watch(cancelled=lambda: self.control.stopping_now, say=self._transcript.say)
+        self._transcript.begin()
+        started = time.monotonic()
+        problem = ""
+        for _ in range(attempts):
+            try:
+                proposal = usable(proposer.ask(context, watch), context.incumbent, tried)
+            except ProposerTroubleError:
+                raise
+            except NothingToProposeError as error:
+                problem = str(error)
+                if self.control.stopping_now:
+                    break
+                continue
+            cost = replace(proposal.cost, seconds=proposal.cost.seconds or time.monotonic() - started)
+            return replace(proposal, cost=Cost() if proposer is self.team.search else cost)
+        raise NothingToProposeError(problem)
+
+    def _context(self, history: History, incumbent: str, told: tuple[Idea, ...]) -> Context:
+        floor = noise.floor(history.segment)
+        return Context(
+            incumbent=incumbent,
+            prepare=_text(self.workspace.prepare.read_bytes() if self.workspace.prepare.is_file() else b""),
+            turn=len(history.segment.experiments),
+            thrashing=history.without_keep >= self.settings.policy.thrash_after,
+            run=history.next_run,
+            best=history.incumbent,
+            history=tuple(history.results()) if self.team.chosen.reads_prose else (),
+            program=_text(self.workspace.program.read_bytes() if self.workspace.program.is_file() else b""),
+            document=_text(self.workspace.document.read_bytes() if self.workspace.document.is_file() else b""),
+            direction=history.segment.config.best_direction,
+            noise=floor.text if floor else "",
+            messages=tuple(message.text for message in told),
+        )
+
+    def _tried(self, history: History) -> set[str]:
+        """Every train.py of the segment that has a verdict; a run's never changes, so each is read once."""
+        for each in history.segment.experiments:
+            if each.id not in self._digests and not each.inconclusive and (train := history.train_of(each)) is not None:
+                self._digests[each.id] = _digest(train)
+        return {self._digests[each.id] for each in history.segment.experiments if each.id in self._digests}
+
+
+def usable(proposal: Proposal, incumbent: str, tried: set[str]) -> Proposal:
+    """The proposal, if it is worth a run. Raises NothingToProposeError: it uses up no run number."""
+    try:
+        ast.parse(proposal.train)
+    except (SyntaxError, ValueError) as error:
+        raise NothingToProposeError(f"the edit is not valid Python: {error}") from error
+    if proposal.train == incumbent:
+        raise NothingToProposeError("it changes nothing")
+    if _digest(proposal.train) in tried:
+        raise NothingToProposeError("the same train.py has been run before")
+    return proposal
+
+
+def _digest(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
