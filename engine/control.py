@@ -116,6 +116,8 @@ class Control:
 
     def recorded(self, run: int) -> None:
         """The run is over, and a skip of it with it: it may be run again."""
+        if self.current_run == run:
+            self.current_run = None
         if self.skipped_run == run:
             self.skipped_run = None
 

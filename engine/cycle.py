@@ -53,7 +53,7 @@ class Cycle:
 
     def history(self) -> History:
         """What happened so far, from a ledger that is whole."""
-        if said := safekeeping.check_ledger(self.workspace):
+        if said := safekeeping.check_ledger(self.workspace, self.repository.private):
             self.log.emit(events.Warned(message=said))
         return History.of(self.workspace)
 
@@ -179,7 +179,11 @@ class Cycle:
         if flight.fix:
             self._take_fix(flight)
         candidate = self._candidate_source(flight)
-        original = self.train.at(flight.commit if flight.fix else flight.parent).encode()
+        base = flight.commit if flight.fix else flight.parent
+        if not self.train.has(base):
+            self._abandon(flight)
+            return None
+        original = self.train.at(base).encode()
         commit = "" if flight.measures_head else self._find(flight.parent, EXPERIMENT_TRAILER, _name(flight))
         while not commit:
             head = self.train.head()
@@ -227,7 +231,7 @@ class Cycle:
             return self._advance(msgspec.structs.replace(flight, superseded=reason), Phase.MEASURED)
         if violations := self._violations_of(flight, candidate.decode("utf-8", "replace")):
             return self._advance(msgspec.structs.replace(flight, refused=violations), Phase.MEASURED)
-        self.train.settle(candidate, self.train.at(flight.parent).encode())
+        self.train.settle(*self._ours(flight))
         return self._advance(flight, Phase.RUNNING)
 
     def _place_repeat(self, flight: InFlight, source: bytes | None) -> InFlight:
@@ -358,7 +362,8 @@ class Cycle:
         """What the judge is to know; a repeat must be sound too, but for the branch's own train.py."""
         first, last = runs[0], runs[-1]
         deciding = first if flight.measures_head else last
-        before, after = self.train.at(flight.parent), self._train_of(flight)
+        after = self._train_of(flight)
+        before = self.train.at(flight.parent) if self.train.has(flight.parent) else after
         metrics = _metrics(runs)
         return Candidate(
             metric=math.fsum(metrics) / len(metrics) if metrics else first.metric,
@@ -439,6 +444,10 @@ class Cycle:
 
     def _revert(self, flight: InFlight) -> None:
         self.train.require_branch()
+        if not (self.train.has(flight.parent) and self.train.has(flight.commit)):
+            gone = f"run {flight.run} is not reverted: its commit is not in the repository any more"
+            self.log.emit(events.Warned(message=gone))
+            return
         original = self.train.at(flight.parent).encode()
         candidate = self.train.at(flight.commit).encode()
         message = (
@@ -461,7 +470,7 @@ class Cycle:
         """Every train.py that the engine itself may have put into the work tree for this experiment."""
         folder = self._folder(flight)
         sources = [folder.train, *(each.train for each in folder.repeats())]
-        commits = dict.fromkeys(each for each in (flight.parent, flight.commit) if each)
+        commits = dict.fromkeys(each for each in (flight.parent, flight.commit) if self.train.has(each))
         committed = [self.train.at(each).encode() for each in commits]
         return [*committed, *(path.read_bytes() for path in sources if path.exists())]
 
@@ -499,7 +508,8 @@ class Cycle:
     def _fill_folder(self, flight: InFlight, train: str) -> None:
         folder = self._folder(flight)
         write_atomically(folder.train, train.encode())
-        write_atomically(folder.diff, patch.unified(self.train.at(flight.parent), train, TRAIN).encode())
+        before = self.train.at(flight.parent) if self.train.has(flight.parent) else ""
+        write_atomically(folder.diff, patch.unified(before, train, TRAIN).encode())
 
 
 def _name(flight: InFlight) -> str:

@@ -46,17 +46,30 @@ class Guards:
         self._copy = workspace.state / "guarded"
         self._originals: dict[str, Original | None] = {}
         """None: there was no such file. A name that is missing: nobody knows, and the file is left alone."""
+        self._committed = committed
+        self.committed_in_run: set[str] = set()
+        """What was changed and committed while a run was under way: by a person, or by the run."""
         if in_flight:
             self._originals = self._read_copy()
             for name in GUARDED:
                 if name not in self._originals and (content := committed(name)) is not None:
                     self._originals[name] = Original(content, 0o755 if name.endswith(".sh") else 0o644)
+            self._keep_copy()
         else:
-            paths = {name: workspace.root / name for name in GUARDED}
-            self._originals = {
-                name: _found(path) for name, path in paths.items() if path.is_file() or not os.path.lexists(path)
-            }
+            self.take_in()
+
+    def take_in(self) -> None:
+        """The guarded files are to be as they are now."""
+        paths = {name: self._workspace.root / name for name in GUARDED}
+        self._originals = {
+            name: _found(path) for name, path in paths.items() if path.is_file() or not os.path.lexists(path)
+        }
+        self.committed_in_run.clear()
         self._keep_copy()
+
+    def changed(self) -> list[str]:
+        """What is not as it is to be; with no run under way that is a person's doing."""
+        return [name for name, each in self._originals.items() if not _is_as(self._workspace.root / name, each)]
 
     def original(self, name: str) -> bytes | None:
         """A guarded file's content as it is to be; None where there is to be none, or nobody knows."""
@@ -76,6 +89,11 @@ class Guards:
             if _is_as(path, original):
                 if original is not None and _mode(path) != original.mode:
                     path.chmod(original.mode)
+                continue
+            if (found := _found(path)) is not None and found.content == self._committed(name):
+                violations[name] = f"{name} was changed and committed during the run"
+                write_atomically(note, msgspec.json.encode(violations))
+                self.committed_in_run.add(name)
                 continue
             is_there, aside = os.path.lexists(path), self._workspace.rescued / f"{name}.{time.time_ns()}"
             rescued = aside.relative_to(self._workspace.root)

@@ -4,6 +4,7 @@ A line counts once its newline is on disk. Whatever a crash left without one is 
 the next append, so that it can never fuse with a good line.
 """
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from engine.files import sync_directory, write_atomically
 
+LOCKED_FOR_SECONDS = 20
+"""How long another writer, who needs milliseconds, may hold the lock before we say so."""
 READ_AT_ONCE = 8 << 20
 REMEMBERED = 64
 """Bytes before its place by which a reader knows that the file is still the same."""
@@ -46,9 +49,17 @@ class JsonLinesFile:
     def writing(self) -> Iterator[None]:
         """Hold the writers' lock, with the end of the file mended: read, decide and append as one step."""
         self._lock_path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._lock_path, mode=0o644):
+        lock = FileLock(self._lock_path, mode=0o644, timeout=LOCKED_FOR_SECONDS)
+        try:
+            lock.acquire()
+        except Timeout:
+            said = f"another program has been writing it for {LOCKED_FOR_SECONDS} s: end that one"
+            raise OSError(errno.EAGAIN, said, str(self.path)) from None
+        try:
             self._mend()
             yield
+        finally:
+            lock.release()
 
     def append(self, record: bytes) -> None:
         """Append one line, durably. Raises OSError with the file as it was (a full disk, a read-only directory)."""

@@ -13,7 +13,7 @@ from engine.errors import WorkFailed
 from engine.events import Event
 from engine.history import History
 from engine.loop import Loop
-from engine.presence import engine_of, holding
+from engine.presence import announce, engine_of, holding
 from engine.verification import Plan
 from engine.workspace import Workspace
 
@@ -35,7 +35,7 @@ def run_engine(
     afterwards. Raises UnusableWorkspace or WorkFailed with the sentence for the person.
     """
     settings, repository = preflight.inspect(workspace)
-    with holding(workspace):
+    with holding(workspace) as holder:
         loop = Loop(
             workspace=workspace,
             settings=settings,
@@ -44,6 +44,7 @@ def run_engine(
             verification=verification,
             waits_on_trouble=waits_on_trouble,
             listener=listener,
+            announce=lambda: announce(workspace, holder),
         )
         return asyncio.run(_until_signalled(loop))
 

@@ -5,13 +5,14 @@ survives here, in one place: it pauses with one sentence, and goes on from the j
 """
 
 import asyncio
+import errno
 import os
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from engine import conditions, document, events, journal, ledger, safekeeping
+from engine import conditions, document, events, journal, ledger, safekeeping, settings
 from engine.choosing import Chooser
 from engine.control import Control
 from engine.cycle import Cycle
@@ -49,6 +50,8 @@ class Loop:
     waits_on_trouble: bool = True
     """Trouble pauses the loop until a person resumes it; otherwise it ends the loop with WorkFailed."""
     listener: Callable[[Event], None] | None = None
+    announce: Callable[[], None] = lambda: None
+    """Says that this engine holds the workspace, where it is not said any more."""
     _control: Control = field(init=False)
     _log: EventLog = field(init=False)
     _train: TrainFile = field(init=False)
@@ -90,7 +93,7 @@ class Loop:
     def _open(self) -> None:
         branch = self.repository.branch()
         self._control = Control(self.workspace, self._log, EventFollower(self.workspace.events))
-        said = safekeeping.check_ledger(self.workspace, starting=True)
+        said = safekeeping.check_ledger(self.workspace, self.repository.private, starting=True)
         book = ledger.read(self.workspace.ledger)
         if book.current is None or book.current.config.branch not in (None, branch):
             LedgerFile(self.workspace).open_segment(Config(name=self.settings.name, branch=branch))
@@ -149,6 +152,7 @@ class Loop:
             while True:
                 try:
                     await asyncio.to_thread(self._control.poll)
+                    self.announce()
                 except OSError as error:
                     if not self._control.in_trouble:
                         await self._trouble(f"a command could not be taken: {_sentence(error)}")
@@ -203,7 +207,8 @@ class Loop:
         return None
 
     def _comparable_history(self) -> History:
-        """What happened so far; the first time, a new segment is begun if what comes is not comparable with it."""
+        """What happened so far; a new segment is begun if what comes is not comparable with it."""
+        self._take_in_rules()
         history = self._cycle.history()
         baseline = history.segment.baseline
         if self._compared or baseline is None:
@@ -222,6 +227,24 @@ class Loop:
             self._team.begin_segment()
         self._compared = True
         return history
+
+    def _take_in_rules(self) -> None:
+        """A person's edit of the rules' files while no run is under way holds from now on."""
+        guards = self._cycle.bench.guards
+        names = guards.changed()
+        if not names:
+            return
+        chosen = settings.load(self.workspace)
+        suspicious = sorted(guards.committed_in_run)
+        guards.take_in()
+        self.settings = self._cycle.settings = self._cycle.bench.settings = self._chooser.settings = chosen
+        self._compared = False
+        if suspicious:
+            raise WorkFailed(
+                f"{' and '.join(suspicious)} was changed and committed during a run: look at the commit, and "
+                "`git revert` it unless it is yours; going on takes the rules as they are then."
+            )
+        self._log.emit(events.Warned(message=f"{' and '.join(names)} was changed between runs: it holds from now on"))
 
     def _reason_to_end(self, history: History) -> str | None:
         if self._control.stopping:
@@ -271,7 +294,8 @@ class Loop:
 def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{where}"
+        remedy = ": free some, nothing is lost meanwhile" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{error.strerror}{where}{remedy}"
     if isinstance(error, AutoresearchError):
         return str(error)
     return f"unexpected, please report it: {type(error).__name__}: {error}"

@@ -41,15 +41,15 @@ def inspect(workspace: Workspace) -> tuple[Settings, Repository]:
 
 
 def _require_train(workspace: Workspace, repository: Repository) -> None:
+    is_committed = repository.head() is not None and repository.read("HEAD", TRAIN) is not None
+    if is_committed and journal.load(workspace) is not None:
+        return  # an experiment was cut off: what it left in the work tree is the engine's to mend
     obstacles.refuse_linked_train(workspace)
     if not workspace.train.is_file():
-        raise UnusableWorkspace(
-            f"{TRAIN} is missing in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` copies it."
-        )
-    if repository.head() is None or repository.read("HEAD", TRAIN) is None:
+        remedy = "`git restore train.py`" if is_committed else f"`autoresearch-tui init {workspace.root} --tag T`"
+        raise UnusableWorkspace(f"{TRAIN} is missing in {workspace.root}: {remedy} brings it there.")
+    if not is_committed:
         raise UnusableWorkspace(f"{TRAIN} is not committed in {workspace.root}: commit it first.")
-    if journal.load(workspace) is not None:
-        return  # an experiment was cut off: what it left in the work tree is the engine's to mend
     obstacles.refuse_broken_train(workspace.train.read_bytes())
 
 

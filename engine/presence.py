@@ -1,9 +1,11 @@
 """Whether an engine holds a workspace: the lock that it holds, and what others may know of it.
 
-The lock is a flock, so it dies with its holder and cannot go stale. Viewers never take it; they read
-who holds the workspace from engine.json and look whether that very process is alive.
+The lock is a flock, so it dies with its holder and cannot go stale. It is taken on the workspace's own directory
+too, where the file system can do that: ``git clean -x`` removes lock files, and a workspace never. Viewers never
+take it; they read who holds the workspace from engine.json and look whether that very process is alive.
 """
 
+import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -64,9 +66,17 @@ def holding(workspace: Workspace) -> Iterator[Holder]:
     """Be the workspace's one engine. Raises UnusableWorkspace where another one is."""
     workspace.state.mkdir(exist_ok=True)
     lock = FileLock(workspace.engine_lock, timeout=0, mode=0o644)
+    root = os.open(workspace.root, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        try:
+            fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Timeout(str(workspace.root)) from None
+        except OSError:
+            pass  # a file system that locks files only
         lock.acquire()
     except Timeout:
+        os.close(root)
         other = engine_of(workspace)
         who = f"the engine with process id {other.pid}" if other else "another engine"
         raise UnusableWorkspace(
@@ -74,8 +84,16 @@ def holding(workspace: Workspace) -> Iterator[Holder]:
         ) from None
     try:
         holder = Holder(os.getpid(), birth(psutil.Process()), time.time(), size_of_commands(workspace))
-        write_atomically(workspace.engine_pid, msgspec.json.encode(holder))
+        workspace.engine_pid.unlink(missing_ok=True)
+        announce(workspace, holder)
         yield holder
     finally:
         workspace.engine_pid.unlink(missing_ok=True)
         lock.release()
+        os.close(root)
+
+
+def announce(workspace: Workspace, holder: Holder) -> None:
+    """Say who holds the workspace; again where somebody removed what was said."""
+    if not workspace.engine_pid.exists():
+        write_atomically(workspace.engine_pid, msgspec.json.encode(holder))

@@ -31,7 +31,7 @@ NO_COMMIT = ""
 """To update-ref: the branch must not exist yet."""
 GIT = (
     *("git", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false", "-c", "trailer.separators=:"),
-    *("-c", "gc.auto=0", "-c", "core.fsmonitor=false"),
+    *("-c", "gc.auto=0", "-c", "core.fsmonitor=false", "-c", "log.date=iso"),
 )
 LOCKED_FOR_SECONDS = 5.0
 """How long another git command, a person's, may hold a lock before we say that it is left behind."""
@@ -85,6 +85,11 @@ class Repository:
             raise UnusableWorkspace(
                 f"HEAD is detached in {self.root}: check out the session's branch (`git switch autoresearch/…`)."
             ) from None
+
+    @property
+    def private(self) -> Path:
+        """A directory of ours inside git's own, where ``git clean`` and a person's ``rm`` do not come."""
+        return self._git_directory / "autoresearch"
 
     def under_way(self) -> str:
         """What a person is in the middle of (a merge, a rebase, …); empty for nothing."""

@@ -6,6 +6,7 @@ takes what git ignores, a train.py writes where it should not.
 
 import os
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -15,18 +16,19 @@ from engine.ledger import LedgerFile
 from engine.workspace import Workspace
 
 
-def check_ledger(workspace: Workspace, *, starting: bool = False) -> str:
+def check_ledger(workspace: Workspace, private: Path, *, starting: bool = False) -> str:
     """Take in what was added to the ledger, put back what was lost; returns a sentence if anything was.
 
-    ``starting``: no engine ran before this. A ledger that a person shortened meanwhile is taken as it is; what it
-    lost is saved beside the rescued edits. One that is gone altogether is put back.
+    ``private``: the directory for the copy (Repository.private). ``starting``: no engine ran before this. A ledger
+    that a person shortened meanwhile is taken as it is; what it lost is saved beside the rescued edits. One that is
+    gone altogether is put back.
     """
-    copy = workspace.ledger_copy
+    copy = private / f"{workspace.ledger.name}.copy"
     with LedgerFile(workspace).writing():
         found = workspace.ledger.read_bytes() if workspace.ledger.exists() else b""
         kept = copy.read_bytes() if copy.exists() else b""
         if found.startswith(kept):
-            _extend(workspace, found[len(kept) :])
+            _extend(copy, found[len(kept) :])
             return ""
         known = set(found.splitlines())
         missing = [line for line in _complete_lines(kept) if line not in known]
@@ -49,11 +51,11 @@ def check_ledger(workspace: Workspace, *, starting: bool = False) -> str:
         return f"autoresearch.jsonl had lost {_lines(missing)}: put back from the engine's copy{said}."
 
 
-def _extend(workspace: Workspace, added: bytes) -> None:
+def _extend(copy: Path, added: bytes) -> None:
     if not added:
         return
-    copy = workspace.ledger_copy
     is_new = not copy.exists()
+    copy.parent.mkdir(exist_ok=True)
     with copy.open("ab") as file:
         file.write(added)
         file.flush()

@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from engine.files import write_atomically
+from engine.files import sync_directory, write_atomically
 from engine.workspace import RunFolder
 
 PR_SET_PDEATHSIG = 1
@@ -39,6 +39,10 @@ KILL_SECONDS = 10.0
 """From the first SIGKILL on; what is still there then waits in the kernel, and nobody can end it."""
 
 NOBODY_KNOWS = "its supervisor was killed or the machine went down"
+
+
+EXIT_SIZE = 4096
+"""Bytes of exit.json, its end filled with spaces."""
 
 
 class Ending(StrEnum):
@@ -185,7 +189,32 @@ def _run(folder: RunFolder, keeper: int) -> None:
         ended = Exit(ending=Ending.UNSTARTED, started=time.time(), problem=f"order.json can't be read: {error}")
     else:
         ended = supervise(folder, order)
-    write_atomically(folder.exit, msgspec.json.encode(ended))
+    _write_exit(folder, ended)
+
+
+def _reserve(folder: RunFolder) -> None:
+    """Take the room for exit.json while there is some: a run that ends on a full disk still says how."""
+    with suppress(OSError), _draft(folder).open("wb") as file:
+        file.write(b" " * EXIT_SIZE)
+        os.fsync(file.fileno())
+
+
+def _write_exit(folder: RunFolder, ended: Exit) -> None:
+    content = msgspec.json.encode(ended)
+    draft = _draft(folder)
+    if len(content) > EXIT_SIZE or not draft.exists():
+        write_atomically(folder.exit, content)
+        return
+    with draft.open("rb+") as file:
+        file.write(content.ljust(EXIT_SIZE))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder.exit)
+    sync_directory(folder.path)
+
+
+def _draft(folder: RunFolder) -> Path:
+    return folder.path / ".exit.draft"
 
 
 def _keep(folder: RunFolder, inner: int) -> None:
@@ -203,7 +232,7 @@ def _keep(folder: RunFolder, inner: int) -> None:
     left = end_tree(0)
     seconds = round(time.monotonic() - began, 3)
     lost = Exit(ending=Ending.LOST, started=started, seconds=seconds, problem=NOBODY_KNOWS, left=left)
-    write_atomically(folder.exit, msgspec.json.encode(lost))
+    _write_exit(folder, lost)
 
 
 def main() -> None:
@@ -213,6 +242,7 @@ def main() -> None:
     fcntl.flock(lock, fcntl.LOCK_EX)
     signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _reserve(folder)
     keeper = os.getpid()
     if inner := os.fork():
         _keep(folder, inner)

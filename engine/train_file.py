@@ -1,5 +1,6 @@
 """train.py on the session's branch and in the person's work tree: nothing that a person made of it is written over."""
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -30,6 +31,10 @@ class TrainFile:
             return content.decode()
         except UnicodeDecodeError as error:
             raise WorkFailed(f"{TRAIN} of commit {commit[:12]} is not UTF-8: commit it anew as UTF-8.") from error
+
+    def has(self, commit: str) -> bool:
+        """Whether a commit is there, with a train.py."""
+        return bool(commit) and self.repository.read(commit, TRAIN) is not None
 
     def head(self) -> str:
         """The commit that the branch is at."""
@@ -74,11 +79,21 @@ class TrainFile:
         """
         committed = self.repository.read("HEAD", TRAIN) or b""
         known = {committed, *ours}
+        self._move_aside_what_is_no_file()
         in_tree = self.workspace.train.read_bytes() if self.workspace.train.is_file() else committed
         staged = self.repository.read("", TRAIN) or committed
         for found in dict.fromkeys((in_tree, staged)):
             if found not in known:
                 self._save(committed, found)
+
+    def _move_aside_what_is_no_file(self) -> None:
+        train = self.workspace.train
+        if os.path.lexists(train) and (train.is_symlink() or not train.is_file()):
+            aside = self.workspace.rescued / f"{TRAIN}.{time.time_ns()}"
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            train.rename(aside)
+            where = aside.relative_to(self.workspace.root)
+            self.log.emit(events.Warned(message=f"{TRAIN} was no file any more: what was there is {where}"))
 
     def _save(self, committed: bytes, found: bytes) -> None:
         saved = self.workspace.rescued / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09d}.patch"

@@ -137,11 +137,6 @@ class Workspace:
         return self.root / LEDGER
 
     @property
-    def ledger_copy(self) -> Path:
-        """The engine's own (engine.safekeeping)."""
-        return self.state / f"{LEDGER}.copy"
-
-    @property
     def run_log(self) -> Path:
         """A link to the running (or last) experiment's log."""
         return self.root / RUN_LOG

@@ -4,7 +4,10 @@ Every error is one sentence on stderr; exit codes: 0 done, 1 the work failed, 2 
 workspace, 130 interrupted. Textual is imported only where a screen is shown.
 """
 
+import io
 import json
+import os
+import signal
 import sys
 import tempfile
 import time
@@ -140,9 +143,15 @@ def run_loop(workspace: Workspace, headless: bool, experiments: int | None) -> i
 @click.option("--now", is_flag=True, help="End the running experiment too.")
 def stop_engine(workspace: Workspace, now: bool) -> int:
     """End the engine after this experiment, or at once."""
-    if engine_of(workspace) is None:
+    holder = engine_of(workspace)
+    if holder is None:
         raise UnusableWorkspace(f"no engine runs in {workspace.root}.")
-    commands.send(workspace, commands.Stop(now=now))
+    try:
+        commands.send(workspace, commands.Stop(now=now))
+    except OSError:
+        if not now:
+            raise
+        os.kill(holder.pid, signal.SIGTERM)  # a full disk takes no command, and must not keep the engine running
     print("The engine stops now." if now else "The engine stops after this experiment.")
     return 0
 
@@ -213,6 +222,9 @@ def _has_terminal() -> bool:
 
 def main() -> None:
     """The program's entry point: runs a command, turns its errors into a sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no arrows is no reason to stop
     arguments = [each for each in sys.argv[1:] if each != "--debug"]
     sys.exit(_run(arguments, debug="--debug" in sys.argv))
 

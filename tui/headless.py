@@ -1,6 +1,8 @@
 """The engine without a screen: one line per experiment on stdout, progress on stderr."""
 
 import sys
+from contextlib import suppress
+from typing import TextIO
 
 from engine import events, ledger
 from engine.events import Event
@@ -47,7 +49,7 @@ class Headless:
         segment = ledger.read(self._workspace.ledger).current
         experiment = next((each for each in segment.experiments if each.run == run), None) if segment else None
         if segment and experiment:
-            print(line(experiment, segment.baseline), flush=True)
+            show(line(experiment, segment.baseline), sys.stdout)
 
     def _repeat(self, run: int) -> None:
         """A repeat is no experiment: it gets no line on stdout."""
@@ -57,7 +59,13 @@ class Headless:
             self._progress(f"run {run} again: {'no metric' if repeat.metric is None else f'{repeat.metric:.6f}'}")
 
     def _progress(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        show(text, sys.stderr)
+
+
+def show(text: str, stream: TextIO) -> None:
+    """Print a line; one that can't be written (a full disk, a closed pipe) must not end a night's work."""
+    with suppress(OSError, ValueError):
+        print(text, file=stream, flush=True)
 
 
 def line(experiment: Experiment, baseline: Experiment | None) -> str:

@@ -1,6 +1,7 @@
 """`verify` without a screen: what it will cost, each run as it ends, and in the end what the gain is worth."""
 
 import math
+import sys
 
 from engine import ablation, events, noise, verification
 from engine.claims import claims
@@ -11,7 +12,7 @@ from engine.ledger import Experiment, Repeat, Segment
 from engine.verification import Part, Plan
 from engine.words import counted
 from engine.workspace import Workspace
-from tui.headless import Headless
+from tui.headless import Headless, show
 
 
 class Verifying(Headless):
@@ -49,7 +50,7 @@ class Verifying(Headless):
 
     def on_event(self, event: Event) -> None:
         if isinstance(event, events.Recorded) and event.status == "repeat":
-            print(_line(History.of(self._workspace).segment), flush=True)
+            show(_line(History.of(self._workspace).segment), sys.stdout)
         else:
             super().on_event(event)
 

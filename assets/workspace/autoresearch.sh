@@ -35,7 +35,7 @@ fi
 
 # The summary is at the end: `name:   number`. A run that failed has none, and gets no metric.
 if [ "$status" -eq 0 ]; then
-    tail -c 65536 "$log" | tr '\r' '\n' | awk '
+    tail -c 1048576 "$log" | tr '\r' '\n' | awk '
         /^[a-z_A-Z]+:[ \t]+[-+.]*[0-9][-+0-9.eE]*[ \t]*$/ {
             sub(/:/, "", $1)
             if ($1 == "peak_vram_mb") $1 = "peak_memory_mb"

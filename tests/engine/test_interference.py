@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from engine.launch import start_detached
 from engine.presence import engine_of
 from engine.workspace import Workspace
 from tests.engine.workspaces import (
+    PROGRAM,
     TRAIN,
     check_settled,
+    environment,
     experiments,
     git,
     living_runs_of,
@@ -292,3 +295,102 @@ def test_what_nobody_foresaw_pauses_with_a_sentence(workspace: Workspace) -> Non
     assert stuck.returncode in (1, 2)
     assert len(stuck.stderr.strip().splitlines()[-1]) < 400 and "Traceback" not in stuck.stderr.splitlines()[-1]
     assert [json.loads(line).get("run") for line in workspace.ledger.read_text().splitlines()] == [None, 1]
+
+
+def test_one_engine_holds_the_workspace_and_its_ledger_though_git_clean_takes_all_it_ignores(
+    workspace: Workspace,
+) -> None:
+    process = start(workspace, "--experiments", "3", seconds=3)
+    until(lambda: is_training(workspace, 2), "run 2")
+    before = workspace.ledger.read_bytes()
+    git(workspace.root, "clean", "-fdxq")
+    until(lambda: engine_of(workspace) is not None, "the engine's word that it is there")
+    second = run(workspace, "--experiments", "3", seconds=0)
+    _, said = process.communicate()
+
+    assert second.returncode == 2 and "already runs" in second.stderr
+    assert process.returncode == 0, said
+    assert workspace.ledger.read_bytes().startswith(before)
+    assert [each.run for each in experiments(workspace)] == [1, 2, 3, 4]
+    assert living_runs_of(workspace) == []
+
+
+def test_a_persons_edit_of_the_rules_between_runs_holds_from_then_on(workspace: Workspace) -> None:
+    commands.send(workspace, commands.Pause())
+    start_detached(workspace, experiments=1)
+    until(lambda: seen(workspace, events.Paused), "the pause")
+    workspace.settings.write_text(workspace.settings.read_text().replace("limit_seconds = 600", "limit_seconds = 555"))
+    git(workspace.root, "commit", "--quiet", "-am", "notes: a shorter limit")
+    commands.send(workspace, commands.Resume())
+    until(lambda: engine_of(workspace) is None, "the end of the session")
+
+    assert experiments(workspace)[1].status in ("keep", "discard")
+    assert "limit_seconds = 555" in workspace.settings.read_text()
+    assert [each.limit_seconds for each in seen(workspace, events.RunStarted)][-1] == 555
+    assert "holds from now on" in warnings(workspace)
+    check_settled(workspace)
+
+
+def test_rules_that_are_committed_in_mid_run_stay_and_a_person_is_asked_to_look(workspace: Workspace) -> None:
+    process = start(workspace, "--experiments", "3", seconds=3)
+    until(lambda: is_training(workspace, 2), "run 2")
+    workspace.settings.write_text(workspace.settings.read_text().replace("limit_seconds = 600", "limit_seconds = 555"))
+    git(workspace.root, "commit", "--quiet", "-m", "notes: a shorter limit", "autoresearch.toml")
+    _, said = process.communicate()
+
+    assert process.returncode == 1
+    assert "autoresearch.toml was changed and committed during a run" in said.strip().splitlines()[-1]
+    assert experiments(workspace)[1].status == "checks_failed"
+    assert git(workspace.root, "status", "--porcelain") == ""
+    assert run(workspace, "--experiments", "2", seconds=0).returncode == 0
+    assert "limit_seconds = 555" in workspace.settings.read_text()
+    check_settled(workspace)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_directory_in_the_place_of_train_py_is_moved_aside(workspace: Workspace, killed: bool) -> None:
+    process = start(workspace, "--experiments", "1", seconds=2)
+    until(lambda: is_training(workspace, 2), "run 2")
+    if killed:
+        process.kill()
+    workspace.train.unlink()
+    workspace.train.mkdir()
+    (workspace.train / "mine").write_text("kept\n")
+    _, said = process.communicate()
+    if killed:
+        assert run(workspace, "--experiments", "1", seconds=0).returncode == 0
+    else:
+        assert process.returncode == 0, said
+
+    (aside,) = workspace.rescued.glob("train.py.*")
+    assert (aside / "mine").read_text() == "kept\n"
+    check_settled(workspace)
+
+
+def test_an_experiment_whose_commit_is_gone_from_the_repository_is_recorded_and_left(workspace: Workspace) -> None:
+    process = start(workspace, "--experiments", "2", seconds=3)
+    until(lambda: is_training(workspace, 2), "run 2")
+    git(workspace.root, "reset", "--quiet", "--hard", "HEAD~1")
+    git(workspace.root, "reflog", "expire", "--expire=now", "--all")
+    git(workspace.root, "gc", "--quiet", "--prune=now")
+    _, said = process.communicate()
+
+    assert process.returncode == 0, said
+    assert [each.run for each in experiments(workspace)] == [1, 2, 3]
+    assert not workspace.journal.exists()
+    assert git(workspace.root, "status", "--porcelain") == ""
+
+
+def test_output_that_cannot_be_written_does_not_end_the_night(workspace: Workspace) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [PROGRAM, "run", str(workspace.root), "--headless", "--experiments", "1"],
+            env=environment(0) | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=120,
+        )
+    assert b"Traceback" not in done.stderr
+    assert len(experiments(workspace)) == 2
+    check_settled(workspace)
