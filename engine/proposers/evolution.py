@@ -27,6 +27,8 @@ MUTATION = 0.08
 """How often a whole number, or one of several choices, is moved although the distribution would not."""
 REACH = 4.0
 """Ordinary steps from the start, at most."""
+FARTHEST = 1e30
+"""A value beyond is not told: it would be no number any more."""
 
 Vector = NDArray[np.float64]
 
@@ -57,10 +59,10 @@ class Axis:
         return cls(dimension, _scaled(raw, near.log), unit, low, high, near.log, isinstance(near, IntDistribution))
 
     def coordinate(self, knobs: Mapping[str, Value]) -> float | None:
-        """Where a file's value lies; None where it has none of this kind."""
+        """Where a file's value lies; None where it has none of this kind, or one out of all reach."""
         value = self.dimension.get(knobs)
         raw = None if value is None else self.dimension.kind.encode(value)
-        if raw is None or isinstance(raw, str | bool) or (self.is_log and raw <= 0):
+        if raw is None or isinstance(raw, str | bool) or (self.is_log and raw <= 0) or abs(raw) > FARTHEST:
             return None
         return (_scaled(raw, self.is_log) - self.start) / self.unit
 

@@ -223,8 +223,8 @@ def _kind(name: str, value: Scalar) -> Kind | None:
         return NearOne() if value <= 1 - CLOSEST_TO_ONE else None
     if _SHARE.search(name) and 0 <= value <= 1:
         return Share()
-    if _NEAR_ONE.search(name) and 0 < value < 1:
-        return NearOne()
+    if _NEAR_ONE.search(name) and 0 < value < 0.5:  # counted in factors it would step over 1
+        return Share()
     return Logarithmic() if RATES[0] <= value <= RATES[1] else None
 
 

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine import knobs
@@ -267,6 +267,8 @@ awkward_names = st.sampled_from(
     sampler=st.sampled_from(["tpe", "cmaes", "random"]),
     thrashing=st.booleans(),
 )
+@example(told=[({"DEPTH": "4"}, "keep"), ({"DEPTH": "10**18"}, "keep")], sampler="cmaes", thrashing=False)
+@example(told=[({"ADAM_BETAS": "5e-324"}, "keep")], sampler="tpe", thrashing=False)
 @settings(deadline=None, max_examples=200)
 def test_no_value_in_train_py_is_too_much_for_the_search(
     told: list[tuple[dict[str, str], str]], sampler: str, thrashing: bool
@@ -277,6 +279,7 @@ def test_no_value_in_train_py_is_too_much_for_the_search(
         train = "".join(f"{name} = {literal}\n" for name, literal in literals.items())
         search.tell(result(number, train, None if status == "crash" else 1.0 + number, status))
     for turn in range(3):
+        assert str(search.state(train))
         try:
             proposal = search.ask(context(train, turn, thrashing))
         except NothingToProposeError:
@@ -486,3 +489,13 @@ def test_the_state_is_bounded_whatever_is_in_the_file(sampler: str) -> None:
     text = str(search.state(train))
     assert len(text) < 25_000
     assert max(map(len, text.splitlines())) <= 240
+
+
+@pytest.mark.parametrize("depth", ["10**400", "-(10**400)", "0", "True", "1e300"])
+def test_a_value_out_of_all_reach_does_not_stop_cma_es(depth: str) -> None:
+    search = Search(SearchSettings(sampler="cmaes"))
+    search.tell(result(1, TRAIN, 2.0, "keep"))
+    search.ask(context())
+    for number in range(2, 20):
+        search.tell(result(number, TRAIN.replace("DEPTH = 2", f"DEPTH = {depth}"), 1.0, "discard"))
+    assert search.ask(context(turn=20)).train != TRAIN

@@ -32,7 +32,7 @@ def kind_of(name: str, value: Value) -> str | None:
         ("MLP_RATIO", 4.0, "Logarithmic"),
         ("MUON_MOMENTUM", 0.95, "NearOne"),
         ("EMA_DECAY", 0.999, "NearOne"),
-        ("ADAM_BETA", 0.3, "NearOne"),
+        ("ADAM_BETA", 0.3, "Share"),
         ("MOMENTUM", 0.1, "Share"),
         ("WARMUP_RATIO", 0.0, "Share"),
         ("FINAL_LR_FRAC", 1.0, "Share"),
