@@ -26,9 +26,13 @@ LONGEST_REST = 32
 
 
 class Hybrid:
-    """A search and another proposer, taking turns. Which has which turn follows from the seed and the turn."""
+    """A search and another proposer, taking turns. Which has which turn follows from the seed and the turn.
+
+    The search is the hybrid's own: every result is told to it once, through the hybrid.
+    """
 
     name = "hybrid"
+    reads_prose = True
 
     def __init__(self, settings: HybridSettings, search: Search, model: Proposer) -> None:
         """``model``: a proposer that can read prose and write code."""
@@ -41,11 +45,8 @@ class Hybrid:
         """The first turn at which the model is asked again."""
         self._asked: tuple[int, int] | None = None
         """The run and turn that the model was last asked for: what it said was of no use where they come again."""
-        self._unread: tuple[str, ...] = ()
-        """What a person said while the search had the turns."""
 
     def ask(self, context: Context, watch: Watch = SILENT) -> Proposal:
-        self._unread = tuple(dict.fromkeys((*self._unread, *context.messages)))
         if context.failed is not None or context.idea:
             return self._ask_model(context, watch)  # nobody else can
         if not self._is_models(context):
@@ -85,10 +86,8 @@ class Hybrid:
         if context.turn < self._rests_until or self._asked == (context.run, context.turn):
             return False
         chance = random.Random(f"hybrid:{self._settings.seed}:{context.turn}")
-        return bool(self._unread) or chance.random() < self._settings.share
+        return bool(context.messages) or chance.random() < self._settings.share
 
     def _ask_model(self, context: Context, watch: Watch) -> Proposal:
         state = str(self._search.state(context.incumbent))
-        proposal = self._model.ask(replace(context, messages=self._unread, search_state=state), watch)
-        self._unread = ()
-        return proposal
+        return self._model.ask(replace(context, search_state=state), watch)

@@ -29,6 +29,7 @@ class Scripted:
     """A model that does what its script says, and remembers what it was asked and told."""
 
     name: str = "scripted"
+    reads_prose: bool = True
     trouble: NothingToProposeError | None = None
     asked: list[Context] = field(default_factory=list)
     told: list[Result] = field(default_factory=list)
@@ -157,14 +158,14 @@ def test_an_idea_in_words_and_a_crash_to_mend_are_the_models() -> None:
         each.ask(context(2, idea="use SwiGLU"))
 
 
-def test_a_persons_message_reaches_the_model_however_long_it_rested() -> None:
+def test_what_a_person_says_is_for_the_model_once_it_does_not_rest() -> None:
     model = Scripted(trouble=ProposerTroubleError("gone."))
     each = hybrid(model, share=0.0)
-    assert each.ask(context(1, messages=("think of the batch size",))).source == "search"
-    assert each.ask(context(2, messages=("and of the depth",))).source == "search"
+    said = ("think of the batch size",)
+    assert [each.ask(context(turn, messages=said)).source for turn in (1, 2)] == ["search", "search"]
     model.trouble = None
-    assert each.ask(context(3)).source == "scripted"
-    assert model.asked[-1].messages == ("think of the batch size", "and of the depth")
+    assert each.ask(context(3, messages=said)).source == "scripted"
+    assert model.asked[-1].messages == said
     assert each.ask(context(4)).source == "search"
 
 
