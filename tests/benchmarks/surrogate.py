@@ -46,6 +46,7 @@ SESSIONS = 50
 LENGTHS = (30, 100)
 WARM = 10
 """Failures are counted from here on."""
+FOLDS = 5
 EDGE = 0.004
 """bpb for each ordinary step beyond where any run has been, squared."""
 CARD = 80 / 44
@@ -138,6 +139,10 @@ class Hyper:
     noise: float
 
 
+START = Hyper(np.full(20, math.log(3.0)), math.log(0.3), math.log(0.01), math.log(0.01), math.log(1e-4))
+"""Where the fit begins."""
+
+
 @dataclass(frozen=True)
 class Surrogate:
     """A Gaussian process: the model's size jointly, each knob of the optimizer by itself, and all of them jointly."""
@@ -164,27 +169,34 @@ class Surrogate:
         raw = np.array([statistics.fmean(each.values()) for each in distinct])
         logs = np.log(raw - FLOOR)
         seeds = [each["val_bpb"] for each in records if each["arm"] == "seeds"]
-        count = points.shape[1]
-        start = Hyper(np.full(count, math.log(3.0)), math.log(0.3), math.log(0.01), math.log(0.01), math.log(1e-4))
         model = cls(
-            points, logs - logs.mean(), float(logs.mean()), np.array([float(len(each)) for each in distinct]), start,
-            statistics.stdev(seeds),
+            points, logs, 0.0, np.array([float(len(each)) for each in distinct]), START, statistics.stdev(seeds)
+        )
+        return model.without(np.zeros(len(logs), dtype=bool))
+
+    def without(self, left_out: NDArray[np.bool_]) -> "Surrogate":
+        """Fitted anew to all but some configurations."""
+        logs = (self.values + self.center)[~left_out]
+        center = float(logs.mean())
+        model = replace(
+            self, points=self.points[~left_out], values=logs - center, center=center, repeats=self.repeats[~left_out],
+            hyper=START,
         )  # fmt: skip
         return model._tuned()
 
     def kernel(self, first: Array, second: Array) -> Array:
         hyper = self.hyper
-        squares: Array = ((first[:, None, :] - second[None, :, :]) * np.exp(-hyper.scales)) ** 2
-        sizes: Array = np.exp(hyper.size - 0.5 * squares[:, :, :SIZES].sum(-1))
-        single: Array = np.exp(hyper.optimizer - 0.5 * squares[:, :, SIZES:]).sum(-1)
-        joint: Array = np.exp(hyper.joint - 0.5 * squares.sum(-1) / 4)
-        return sizes + single + joint
+        squares = np.square((first[:, None, :] - second[None, :, :]) * np.exp(-hyper.scales))
+        sizes = np.exp(hyper.size - 0.5 * squares[:, :, :SIZES].sum(-1))
+        single = np.exp(hyper.optimizer - 0.5 * squares[:, :, SIZES:]).sum(-1)
+        joint = np.exp(hyper.joint - 0.5 * squares.sum(-1) / 4)
+        total: Array = sizes + single + joint
+        return total
 
     @cached_property
     def inverse(self) -> Array:
         noise = np.diag(math.exp(self.hyper.noise) / self.repeats + 1e-9)
-        inverse: Array = np.linalg.inv(self.kernel(self.points, self.points) + noise)
-        return inverse
+        return np.linalg.inv(self.kernel(self.points, self.points) + noise).astype(np.float64)
 
     @cached_property
     def weights(self) -> Array:
@@ -215,11 +227,6 @@ class Surrogate:
                 best, reached = tried, tried.likelihood
         return best
 
-    def left_out(self) -> tuple[Array, Array]:
-        """(val_bpb, val_bpb as predicted without that configuration)."""
-        predicted = self.values - self.weights / np.diag(self.inverse)
-        return np.exp(self.values + self.center) + FLOOR, np.exp(predicted + self.center) + FLOOR
-
     @cached_property
     def reach(self) -> tuple[Array, Array]:
         return self.points.min(0), self.points.max(0)
@@ -240,6 +247,7 @@ class StandIn:
     """In a language model's place: hints that a reader of papers would give, and more of what was kept."""
 
     name = "chat"
+    reads_prose = True
 
     def __init__(self, seed: int) -> None:
         self._hints = random.Random(f"hints:{seed}").sample(HINTS, len(HINTS))
@@ -414,16 +422,28 @@ def row(arm: str, played: Sequence[Played]) -> str:
 
 
 def describe(records: Sequence[Record], surrogate: Surrogate) -> None:
-    """Print what the surrogate was fitted to, and its error on what it was not."""
+    """Print what the surrogate was fitted to, and the error of others like it on what they were not fitted to."""
     crashed = sum(each["val_bpb"] is None for each in records)
-    true, predicted = surrogate.left_out()
-    print(f"surrogate: {len(records)} runs ({crashed} crashed) of {len(true)} configurations; each left out in turn:")
+    true, predicted = cross_validated(surrogate)
+    print(f"surrogate: {len(records)} runs ({crashed} without a metric) of {len(true)} configurations, {FOLDS}-fold:")
     for name, part in (("all", true < math.inf), ("below 1.80", true < 1.8), ("below 1.72", true < 1.72)):
         error, spread = true[part] - predicted[part], np.std(true[part])
         print(
             f"  {name:<11}{part.sum():>4} configurations, error {np.sqrt((error**2).mean()):.4f} (median "
             f"{np.median(np.abs(error)):.4f}), their spread {spread:.4f}, R² {1 - (error**2).mean() / spread**2:.2f}"
         )
+
+
+def cross_validated(surrogate: Surrogate) -> tuple[Array, Array]:
+    """(val_bpb, val_bpb as predicted by a model that was fitted, kernel and all, without that configuration)."""
+    logs = surrogate.values + surrogate.center
+    predicted = np.zeros_like(logs)
+    folds = np.random.default_rng(0).permutation(len(logs)) % FOLDS
+    for fold in range(FOLDS):
+        out = folds == fold
+        model = surrogate.without(out)
+        predicted[out] = model.kernel(surrogate.points[out], model.points) @ model.weights + model.center
+    return np.exp(logs) + FLOOR, np.exp(predicted) + FLOOR
 
 
 if __name__ == "__main__":
