@@ -112,9 +112,17 @@ class _Weighing:
         """How often the best of all tries, were all like ``before``, gets as far as ``after``, re-runs included."""
         if self.floor is None or not self.floor.is_noise:
             return None
-        control, best = ([draw.metric for draw in self._draws[each.run, None]] for each in (before, after))
+        control, best = (self._different_runs(each) for each in (before, after))
         distance = self._gain(control, best) / self.floor.sd
         return best_of(distance, self.tries, self.floor.degrees, runs=len(best), control_runs=len(control))
+
+    def _different_runs(self, experiment: Experiment) -> list[float]:
+        """Its metrics, one for each seed where seeds matter; the same run again is no further evidence."""
+        draws = self._draws[experiment.run, None]
+        if self.floor is not None and self.floor.across_seeds:
+            draws = noise.first_of_each_seed(draws)
+        metrics = [draw.metric for draw in draws]
+        return metrics if len(set(metrics)) > 1 else metrics[:1]
 
     def _standing(
         self,
@@ -135,7 +143,9 @@ class _Weighing:
         if fresh is not None and fresh.is_real and fresh.low < fresh.high:
             if seeds:
                 return Standing.CONFIRMED, f"fresh runs: {fresh.text}"
-            return Standing.LIKELY, f"fresh runs: {fresh.text}, but other seeds were not tried"
+            by_luck = chance is not None and chance > LIKELY
+            standing = Standing.UNPROVEN if by_luck or chance is None else Standing.LIKELY
+            return standing, f"fresh runs: {fresh.text}, but other seeds were not tried, or changed nothing"
         if self._gain([before.metric or 0.0], [after.metric or 0.0]) <= 0:
             return Standing.UNPROVEN, f"no gain over run {before.run}"
         if self.floor is None:

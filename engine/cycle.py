@@ -17,7 +17,7 @@ import msgspec
 from engine import diagnosis, events, evidence, imports, journal, knobs, ledger, noise, patch, safekeeping, statistics
 from engine.control import Control
 from engine.events import Event, EventLog
-from engine.files import write_atomically
+from engine.files import read_regular, write_atomically
 from engine.history import History
 from engine.journal import InFlight, Phase
 from engine.judge import Candidate, Incumbent, Status, Verdict, judge, must_confirm
@@ -248,7 +248,12 @@ class Cycle:
         prepare, pyproject = (
             (self.bench.guards.original(name) or b"").decode("utf-8", "replace") for name in (PREPARE, PYPROJECT)
         )
-        return imports.violations(train, incumbent=self.train.at(flight.parent), prepare=prepare, pyproject=pyproject)
+        incumbent = self.train.at(flight.parent)
+        dead = (
+            f"train.py does not use {name} any more: fresh runs with other seeds would prove nothing"
+            for name in knobs.seeds_no_longer_used(incumbent, train)
+        )
+        return (*imports.violations(train, incumbent=incumbent, prepare=prepare, pyproject=pyproject), *dead)
 
     async def _run(self, flight: InFlight, run: Run) -> InFlight:
         adopted = await asyncio.to_thread(lambda: run.begun)
@@ -267,6 +272,8 @@ class Cycle:
             return await asyncio.to_thread(self._judge_unrun, flight, history)
         first = await self.bench.read(run, flight.run, history)
         if flight.repeat is not None:
+            if first.skipped and self.control.stopping_now:
+                return await asyncio.to_thread(self._advance, flight, Phase.RECORDED)  # no line: it may be run again
             return await asyncio.to_thread(self._repeated, flight, flight.repeat, first)
         runs, seeds = await self._run_again(flight, history, first)
         candidate = await asyncio.to_thread(self._candidate, flight, runs)
@@ -312,7 +319,7 @@ class Cycle:
             adopted = await asyncio.to_thread(self._begin_again, flight, run, seed)
             await self.bench.follow(run, flight.run, adopted=adopted)
             runs.append(await self.bench.read(run, flight.run, history))
-            seeds.append(_seed_of(folder.train.read_text("utf-8"), self._train_of(flight)))
+            seeds.append(_seed_of(read_regular(folder.train).decode("utf-8"), self._train_of(flight)))
         return runs, seeds
 
     def _wants_another(self, flight: InFlight, history: History, runs: list[Measurement]) -> bool:
@@ -472,7 +479,7 @@ class Cycle:
         sources = [folder.train, *(each.train for each in folder.repeats())]
         commits = dict.fromkeys(each for each in (flight.parent, flight.commit) if self.train.has(each))
         committed = [self.train.at(each).encode() for each in commits]
-        return [*committed, *(path.read_bytes() for path in sources if path.exists())]
+        return [*committed, *(read_regular(path) for path in sources if path.is_file())]
 
     def _find(self, since: str, trailer: str, value: str) -> str:
         return self.repository.find_trailer(since, trailer, value) or ""
@@ -482,8 +489,8 @@ class Cycle:
 
     def _candidate_source(self, flight: InFlight) -> bytes | None:
         """The candidate's train.py: from its folder or, where a person removed that, from its commit."""
-        with suppress(FileNotFoundError):
-            return self._folder(flight).train.read_bytes()
+        with suppress(OSError):
+            return read_regular(self._folder(flight).train)
         source = self.repository.read(flight.commit, TRAIN) if flight.commit and not flight.repeat else None
         if source is not None:
             self._fill_folder(flight, source.decode("utf-8", "replace"))

@@ -14,7 +14,7 @@ import msgspec
 from engine.errors import WorkFailed
 from engine.files import open_regular, write_atomically
 from engine.jsonlines import UNREADABLE
-from engine.runner import python_command
+from engine.runner import environment_of_prepare, python_command
 from engine.settings import RunSettings
 from engine.workspace import PREPARE, Workspace
 
@@ -107,7 +107,12 @@ class Data:
         command = [*python_command(self._settings), PREPARE, FILES]
         try:
             answer = subprocess.run(
-                command, cwd=self._workspace.root, capture_output=True, timeout=ASK_SECONDS, check=False
+                command,
+                cwd=self._workspace.root,
+                env=environment_of_prepare(self._settings),
+                capture_output=True,
+                timeout=ASK_SECONDS,
+                check=False,
             )
             names = msgspec.json.decode(answer.stdout, type=list[str]) if answer.returncode == 0 else []
         except (subprocess.TimeoutExpired, msgspec.MsgspecError, UnicodeDecodeError):

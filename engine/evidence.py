@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from engine.files import read_regular
 from engine.ledger import Segment
 from engine.workspace import RunFolder, Workspace
 
@@ -158,7 +159,7 @@ def baseline_of(workspace: Workspace, segment: Segment) -> Record | None:
 
 def read(folder: RunFolder) -> Record:
     """A run's record. Raises FileNotFoundError, or what is in UNREADABLE."""
-    return msgspec.json.decode(folder.record.read_bytes(), type=Record)
+    return msgspec.json.decode(read_regular(folder.record), type=Record)
 
 
 def as_line(folder: RunFolder) -> dict[str, Any]:

@@ -27,6 +27,12 @@ def open_regular(path: Path) -> BinaryIO:
         raise
 
 
+def read_regular(path: Path) -> bytes:
+    """A file's content. Raises OSError where it is none; a run may have put anything in its place."""
+    with open_regular(path) as file:
+        return file.read()
+
+
 def write_atomically(path: Path, content: bytes, *, scratch: Path | None = None) -> None:
     """Replace ``path`` by ``content``, durably; its mode stays what it was.
 

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.files import write_atomically
 from engine.jsonlines import UNREADABLE
+from engine.shadows import shadows
 from engine.workspace import GUARDED, RunFolder, Workspace
 
 MANIFEST = "manifest.json"
@@ -47,6 +48,8 @@ class Guards:
         self._originals: dict[str, Original | None] = {}
         """None: there was no such file. A name that is missing: nobody knows, and the file is left alone."""
         self._committed = committed
+        self._shadows: set[Path] = set() if in_flight else shadows(workspace)
+        """What stood there before the first run is the person's."""
         self.committed_in_run: set[str] = set()
         """What was changed and committed while a run was under way: by a person, or by the run."""
         if in_flight:
@@ -112,6 +115,13 @@ class Guards:
             if original is not None:
                 write_atomically(path, original.content, scratch=self._workspace.state)
                 path.chmod(original.mode)
+        for path in sorted(shadows(self._workspace) - self._shadows):
+            aside = self._workspace.rescued / f"{path.name}.{time.time_ns()}"
+            where = aside.relative_to(self._workspace.root)
+            violations[path.name] = f"{path.name}, which later runs would import, was added and is moved to {where}"
+            write_atomically(note, msgspec.json.encode(violations))
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(aside)
         self._keep_copy()
         return tuple(violations.values())
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from engine import ledger
+from engine.files import read_regular
 from engine.ledger import Config, Experiment, Segment
 from engine.proposers import Result
 from engine.workspace import Workspace
@@ -50,8 +51,8 @@ class History:
     def train_of(self, experiment: Experiment) -> str | None:
         """train.py as it ran in an experiment, if its folder is still there."""
         try:
-            return self.workspace.run_folder(experiment.folder_number).train.read_bytes().decode("utf-8")
-        except (FileNotFoundError, UnicodeDecodeError):
+            return read_regular(self.workspace.run_folder(experiment.folder_number).train).decode("utf-8")
+        except (OSError, UnicodeDecodeError):
             return None
 
     def results(self) -> list[Result]:

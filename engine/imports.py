@@ -17,7 +17,16 @@ from engine.workspace import PREPARE, PYPROJECT
 
 OWN = PREPARE.removesuffix(".py")
 REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
-INSTALL = re.compile(r"\b(?:pip[0-9.]*|uv|conda|mamba)\s+(?:install|add|sync)\b")
+INSTALL = re.compile(r"\b(pip[0-9.]*|uv|conda|mamba)\s+(?:-\S+\s+)*(?:pip\s+)?(install|add|sync)\b")
+INSTALLERS = frozenset({"ensurepip"})
+RUNNERS = frozenset(
+    {"run", "Popen", "call", "check_call", "check_output", "system", "popen", "getoutput", "getstatusoutput", "main"}
+    | {"execv", "execve", "execvp", "execl", "execlp", "spawnv", "spawnvp", "posix_spawn", "create_subprocess_exec"}
+    | {"create_subprocess_shell"}
+)
+"""Functions that run a command."""
+COMES_WITH = {"torch": {"triton", "typing_extensions"}}
+"""What a package brings along on a GPU machine; our own Python's copy may be another build."""
 OTHER_NAMES = {
     "PIL": "pillow",
     "attr": "attrs",
@@ -41,8 +50,10 @@ def violations(train: str, *, incumbent: str, prepare: str, pyproject: str) -> t
     found = _read(train)
     if found is None:
         return ()
-    known = {OWN, *sys.stdlib_module_names}
-    required = _required(pyproject)
+    known = {OWN, *sys.stdlib_module_names} - INSTALLERS
+    required = _with_theirs(_required(pyproject))
+    for name in required:
+        known |= COMES_WITH.get(name, set())
     before = [each for source in (incumbent, prepare) if (each := _read(source)) is not None]
     for each in before:
         known |= each.imports
@@ -61,6 +72,13 @@ class _Found(ast.NodeVisitor):
         self.imports: set[str] = set()
         self.installs: set[str] = set()
 
+    def visit_If(self, node: ast.If) -> None:
+        if _named(node.test) == "TYPE_CHECKING":
+            for each in node.orelse:
+                self.visit(each)
+        else:
+            self.generic_visit(node)
+
     def visit_Import(self, node: ast.Import) -> None:
         self.imports.update(_top(alias.name) for alias in node.names)
 
@@ -74,30 +92,22 @@ class _Found(ast.NodeVisitor):
                 func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(value=str(module)), *_]
             ) if name in ("__import__", "import_module") and not module.startswith("."):
                 self.imports.add(_top(module))
+        if _named(node.func) in RUNNERS:
+            words = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant))
+            self._look_for_install(" ".join(word for word in words if isinstance(word, str)))
         self.generic_visit(node)
 
-    def visit_Expr(self, node: ast.Expr) -> None:
-        if not isinstance(node.value, ast.Constant):  # a docstring may say what it likes
-            self.generic_visit(node)
+    def _look_for_install(self, command: str) -> None:
+        """In the words of a command; a message that speaks of installing installs nothing."""
+        if found := INSTALL.search(command):
+            self.installs.add(" ".join(found.groups()))
 
-    def visit_Constant(self, node: ast.Constant) -> None:
-        if isinstance(node.value, str):
-            self._look_for_install(node.value)
 
-    def visit_List(self, node: ast.List) -> None:
-        self._visit_words(node)
-
-    def visit_Tuple(self, node: ast.Tuple) -> None:
-        self._visit_words(node)
-
-    def _visit_words(self, node: ast.List | ast.Tuple) -> None:
-        words = [each.value for each in node.elts if isinstance(each, ast.Constant) and isinstance(each.value, str)]
-        self._look_for_install(" ".join(words))
-        self.generic_visit(node)
-
-    def _look_for_install(self, text: str) -> None:
-        if found := INSTALL.search(text):
-            self.installs.add(found[0])
+def _named(node: ast.expr | None) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def _read(source: str) -> _Found | None:
@@ -124,6 +134,22 @@ def _required(pyproject: str) -> set[str]:
     except tomllib.TOMLDecodeError:
         return set()
     return {_normal(name[1]) for each in _requirements(stated) if (name := REQUIREMENT.match(each))}
+
+
+def _with_theirs(named: set[str]) -> set[str]:
+    """Distributions with all that they require in turn, as far as they are installed here."""
+    found: set[str] = set()
+    waiting = set(named)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        try:
+            required = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        plain = (each for each in required if "extra ==" not in each)
+        waiting |= {_normal(match[1]) for each in plain if (match := REQUIREMENT.match(each))} - found
+    return found
 
 
 def _requirements(stated: dict[str, Any]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from engine.files import sync_directory, write_atomically
+from engine.files import open_regular, sync_directory, write_atomically
 
 LOCKED_FOR_SECONDS = 20
 """How long another writer, who needs milliseconds, may hold the lock before we say so."""
@@ -124,7 +124,7 @@ class Follower:
     def poll(self) -> list[Line]:
         """The new complete lines, at most some megabytes of them; empty when there is nothing new yet."""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 if not self._goes_on(file.fileno()):
                     self.offset, self._number, self._before = 0, 0, b""
                 file.seek(self.offset)

@@ -92,6 +92,8 @@ def judge(
     return _weigh(gain, candidate, incumbent, policy, 0.0 if floor is None else floor.sd)
 
 
+PLACES = 12
+"""Differences are taken to so many: 1.751 − 1.75 is 0.001, whatever binary fractions make of it."""
 CONFIRMING_RUNS = 1
 """Policy `confirm` runs a candidate at most so many times more: tests/benchmarks/simulate.py prints what it brings."""
 
@@ -116,6 +118,7 @@ def must_confirm(
 
 def _weigh(gain: float, candidate: Candidate, incumbent: Incumbent, policy: PolicySettings, noise: float) -> Verdict:
     change = f"{incumbent.metric:.6f} → {candidate.metric:.6f}"
+    gain = round(gain, PLACES)
     if abs(gain) <= policy.equal_within:
         if candidate.growth.simpler:
             return Verdict(Status.KEEP, f"simplification: equal ({change}) with {_less(candidate.growth)}")

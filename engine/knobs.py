@@ -76,6 +76,22 @@ def with_seed(source: str, seed: int) -> str | None:
     return replace(source, dict.fromkeys(seeds, seed)) if seeds else None
 
 
+def seeds_no_longer_used(before: str, after: str) -> list[str]:
+    """Seed knobs that a version read and a later one does not: another seed would be another run of the same."""
+    try:
+        used, still = ({*_read_names(source)} for source in (before, after))
+        seeds = [name for name, value in read(before).items() if is_seed(name) and type(value) is int]
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    return [name for name in seeds if name in used - still]
+
+
+def _read_names(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+
+
 def only_seeds_differ(before: str, after: str) -> bool:
     """Whether two versions are the same program but for the values of their seeds."""
     changed = differences(before, after)

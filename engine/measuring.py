@@ -13,6 +13,7 @@ from engine.guards import Guards
 from engine.history import History
 from engine.runner import Run, tail
 from engine.settings import Settings
+from engine.shadows import forget_compiled
 from engine.supervisor import Ending, Exit
 from engine.workspace import PREPARE, RunFolder, Workspace
 
@@ -58,6 +59,7 @@ class Bench:
         """Start it, with nothing of it left from before."""
         run.end()  # there are some where the run's folder was removed under an engine that died
         link_run_log(self.workspace, run.folder)
+        forget_compiled(self.workspace)
         run.start([str(self.workspace.benchmark)], self.workspace, self.settings.run)
 
     async def follow(self, run: Run, number: int, *, adopted: bool) -> None:

@@ -75,7 +75,8 @@ def floor(segment: Segment) -> NoiseFloor | None:
     Repeats with other seeds count alone as soon as there are any: identical ones would make the floor too low.
     """
     groups = draws(segment).values()
-    across = [[each.metric for each in _first_of_each_seed(group)] for group in groups]
+    across = [[each.metric for each in first_of_each_seed(group)] for group in groups]
+    across = [each for each in across if len(set(each)) > 1] or across  # where seeds matter, an unused one says nothing
     return _pool(across, across_seeds=True) or _pool(
         (metrics for group in groups for metrics in _same_seed(group)), across_seeds=False
     )
@@ -128,7 +129,8 @@ def _pool(groups: Iterable[Sequence[float]], across_seeds: bool) -> NoiseFloor |
     return NoiseFloor(sd, degrees, len(repeated), across_seeds) if degrees else None
 
 
-def _first_of_each_seed(group: Sequence[Draw]) -> list[Draw]:
+def first_of_each_seed(group: Sequence[Draw]) -> list[Draw]:
+    """The draws of a configuration without those that had a seed of an earlier one."""
     return list({draw.seed: draw for draw in reversed(group)}.values())
 
 

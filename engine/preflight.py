@@ -5,7 +5,7 @@ import subprocess
 from engine import journal, obstacles, settings
 from engine.errors import UnusableWorkspace
 from engine.repository import Repository
-from engine.runner import python_command
+from engine.runner import environment_of_prepare, python_command
 from engine.settings import Settings
 from engine.workspace import BENCHMARK, DOCUMENT, PREPARE, TRAIN, Workspace
 
@@ -70,7 +70,13 @@ def _what_data_lacks(workspace: Workspace, chosen: Settings) -> str:
     command = [*python_command(chosen.run), PREPARE, CHECK]
     try:
         answer = subprocess.run(
-            command, cwd=workspace.root, capture_output=True, text=True, timeout=CHECK_TIMEOUT, check=False
+            command,
+            cwd=workspace.root,
+            env=environment_of_prepare(chosen.run),
+            capture_output=True,
+            text=True,
+            timeout=CHECK_TIMEOUT,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"prepare.py could not be asked for the data: {error}."

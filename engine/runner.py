@@ -49,7 +49,7 @@ ALLOWED = frozenset(
     "XDG_CACHE_HOME HF_HOME HF_HUB_CACHE HF_ENDPOINT HF_HUB_OFFLINE".split()
 )
 ALLOWED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TRITON_", "OMP_", "MKL_", "AUTORESEARCH_")
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|PWD|BEARER|PRIVATE|CREDENTIAL|_PAT$|_PAT_|AUTH(?!OR)", re.IGNORECASE)
 """NVIDIA_API_KEY is one, for all its prefix."""
 OWN_PYTHON = ("PYTHONPATH", "PYTHONHOME")
 """Where the supervisor finds itself, if not where the engine's Python looks anyway."""
@@ -76,6 +76,11 @@ def _supervisors_environment() -> dict[str, str]:
     """No keys and no tokens either: whatever the run starts can read its supervisor's environment in /proc."""
     own = {name: os.environ[name] for name in OWN_PYTHON if name in os.environ}
     return {name: value for name, value in (_harmless() | own).items() if name != RUN_ID}
+
+
+def environment_of_prepare(settings: RunSettings) -> dict[str, str]:
+    """What prepare.py may see when it is asked something: what it imports may have been left there by a run."""
+    return {name: value for name, value in environment(settings, "").items() if name != RUN_ID}
 
 
 def python_command(settings: RunSettings) -> list[str]:

@@ -4,6 +4,8 @@ Runs made after a configuration was picked carry no luck of the pick, so that pl
 """
 
 import math
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +20,9 @@ are confirmed in 46, 52 and 61 of 100 with 3, 4 and 5 (tests/benchmarks/simulate
 
 ERROR = 0.05
 """The chance that a session in which nothing got better is ever called confirmed stays below this."""
+
+
+_SIZE = re.compile(r"x(\d{1,3})$")
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,12 @@ class Plan:
         """How many runs it takes in all."""
         return self.each * (len(self.runs) + len(self.without))
 
+    def left(self, segment: Segment) -> int:
+        """How many of them are still to be run."""
+        taken = Counter((each.run, each.without) for each in segment.repeats if each.verification == self.id)
+        turns = [*((run, None) for run in self.runs), *((self.runs[-1], change) for change in self.without)]
+        return sum(max(0, self.each - taken[turn]) for turn in turns)
+
     def next_turn(self, segment: Segment) -> Turn | None:
         return next_turn(segment, self.id, self.runs, self.without, self.each)
 
@@ -97,7 +108,7 @@ def plan(segment: Segment, without: Sequence[int] = (), each: int = RUNS_EACH) -
     ends = dict.fromkeys(each.run for each in (segment.baseline, segment.incumbent) if each is not None)
     runs, number = tuple(ends), 1
     while True:
-        found = Plan(f"{'-'.join(map(str, runs))}-{number}", runs, tuple(without), each)
+        found = Plan(f"{'-'.join(map(str, runs))}-{number}x{each}", runs, tuple(without), each)
         if found.next_turn(segment) is not None:
             return found
         number += 1
@@ -122,12 +133,22 @@ def next_turn(
 
 
 def fresh(segment: Segment, run: int, without: int | None = None) -> list[Repeat]:
-    """The runs of a configuration that a `verify` asked for and that gave a metric."""
-    return [
-        each
-        for each in segment.repeats
-        if each.verification and each.metric is not None and each.run == run and each.without == without
-    ]
+    """The runs of a configuration that a `verify` asked for and that gave a metric.
+
+    Those of one that was cut off wait until it is complete: who may look at every moment finds what he looks for.
+    """
+    asked: defaultdict[str, list[Repeat]] = defaultdict(list)
+    for each in segment.repeats:
+        if each.verification and each.run == run and each.without == without:
+            asked[each.verification].append(each)
+    complete = (group for name, group in asked.items() if len(group) >= _size_of(name))
+    return [each for group in complete for each in group if each.metric is not None]
+
+
+def _size_of(verification: str) -> int:
+    """How often each configuration is run in all, as the id says; other tools' ids say nothing."""
+    match = _SIZE.search(verification)
+    return int(match[1]) if match else 0
 
 
 def level(segment: Segment) -> float:
@@ -147,8 +168,9 @@ def verified(segment: Segment, before: int, after: int) -> Gain | None:
 
 
 def across_seeds(repeats: Sequence[Repeat]) -> bool:
-    """Whether no two of the runs had the same seed."""
-    return len({each.seed for each in repeats}) == len(repeats)
+    """Whether no two of the runs had the same seed, and seeds made a difference: one that is not used is none."""
+    metrics = {each.metric for each in repeats}
+    return len({each.seed for each in repeats}) == len(repeats) and (len(metrics) > 1 or len(repeats) < 2)
 
 
 class Share(StrEnum):

@@ -37,9 +37,8 @@ class Verifying(Headless):
         history = History.of(self._workspace)
         plan = self.plan(history)
         segment = history.segment
-        taken = sum(each.verification == plan.id for each in segment.repeats)
         seconds = [each.seconds for each in segment.experiments if each.run in plan.runs and each.seconds]
-        left = plan.size - taken
+        left = plan.left(segment)
         lines = [f"verify: {_names(plan)}, {plan.each} times each; {counted(left, 'run')} left"]
         if seconds:
             lines[0] += f", about {math.ceil(left * sum(seconds) / len(seconds) / 60)} min"

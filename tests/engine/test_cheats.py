@@ -11,7 +11,7 @@ from engine.events import EventFollower
 from engine.launch import run_engine
 from engine.ledger import Experiment
 from engine.workspace import GUARDED, Workspace
-from tests.engine.cheats import CAUGHT, DATA, HONEST, KNOWN, PREPARE, TRAIN, Cheat
+from tests.engine.cheats import CAUGHT, DATA, HONEST, KNOWN, PREPARE, TRAIN, Cheat, piece
 from tests.engine.workspaces import (
     expected_subjects,
     experiments,
@@ -89,6 +89,24 @@ def test_what_no_guard_stops_is_known(workspace: Workspace, cheat: Cheat) -> Non
     """One that is stopped one day belongs among the others."""
     assert cheat.known
     check_verdict(cheat, play(workspace, cheat))
+
+
+def test_what_a_run_compiled_of_prepare_py_is_not_what_the_next_one_runs(workspace: Workspace) -> None:
+    poison = """
+        import importlib.util, py_compile
+        true = Path("prepare.py")
+        cached, stat = Path(importlib.util.cache_from_source("prepare.py")), true.stat()
+        other = Path("data").resolve().parent / ".autoresearch" / "prepare.py"
+        other.write_text(true.read_text().replace("FLOP_BUDGET = 10", "FLOP_BUDGET = 99"))
+        os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        cached.parent.mkdir(exist_ok=True)
+        py_compile.compile(str(other), cfile=str(cached))
+    """
+    assert play(workspace, piece("poison", "discard", "", last=poison)).metric is not None
+    before = experiments(workspace)[0].metric
+    propose(workspace, TRAIN.replace("RATE = 0.1", "RATE = 0.1 + 0"))
+    run_engine(workspace, experiments=2, waits_on_trouble=False)
+    assert experiments(workspace)[2].metric == before
 
 
 def test_data_that_a_run_changed_stops_the_loop_until_it_is_back(workspace: Workspace) -> None:

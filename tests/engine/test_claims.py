@@ -203,3 +203,19 @@ def test_policy_confirm_costs_runs_and_lets_less_harm_in() -> None:
     careful = simulate.sessions_of(simulate.ONLY_HARM, SESSIONS, each=[], confirm=True)
     assert sum(each.experiments for each in careful) < sum(each.experiments for each in plain)
     assert sum(each.gain for each in careful) > sum(each.gain for each in plain)
+
+
+def test_a_seed_that_is_not_used_proves_nothing() -> None:
+    """The incumbent is one lucky draw: whatever seed it is given, it is the same run again."""
+    lucky = session(10.0, 9.2, noise=1.0)
+    assert lucky.baseline and lucky.incumbent
+    repeats = []
+    for number in range(5):
+        seed = 1001 + number
+        repeats.append(Repeat(run=1, metric=10.0 + (-1) ** number * 0.3, seed=seed, verification="v"))
+        repeats.append(Repeat(run=2, metric=9.2, seed=seed, verification="v"))
+    verified = replace(lucky, repeats=tuple(repeats))
+    assert total(verified).standing is UNPROVEN
+    assert "changed nothing" in total(verified).reason
+    floor, without = claims(verified).floor, claims(replace(verified, repeats=tuple(repeats[::2]))).floor
+    assert floor is not None and without is not None and floor.sd == without.sd

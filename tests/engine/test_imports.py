@@ -40,6 +40,9 @@ def found(train: str, incumbent: str = "import math\n", prepare: str = "import t
         "from . import other\nfrom .x import y",
         "def f():\n    '''Needs `pip install rich`.'''\n",
         "print('the pipe installs itself')",
+        "raise RuntimeError('no kernels here: pip install kernels')",
+        "import triton\nimport typing_extensions",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas",
         "import pandas  this is not Python",
         "import " + "(" * 5000,
     ],
@@ -59,6 +62,7 @@ def test_what_the_workspace_has_may_be_imported(train: str) -> None:
         ("import importlib\nimportlib.import_module('pandas.io')", "pandas"),
         ("from importlib import import_module as i, import_module\nimport_module('pandas')", "pandas"),
         ("import train2", "train2"),
+        ("import ensurepip", "ensurepip"),
     ],
 )
 def test_what_it_has_not_may_not(train: str, name: str) -> None:
@@ -72,7 +76,8 @@ def test_what_it_has_not_may_not(train: str, name: str) -> None:
         "import os\nos.system('pip install pandas')",
         "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pip', 'install', 'pandas'])",
         "import subprocess\nsubprocess.check_call(('uv', 'add', 'pandas'))",
-        "command = f'pip3 install {1}'",
+        "import os\nos.popen(f'pip3 install {1}')",
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pip', '--quiet', 'install', 'pandas'])",
     ],
 )
 def test_installing_is_refused(train: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.ledger import Config, Experiment, Repeat, Segment
-from engine.verification import Share, Turn, ablate, ablation, compare, fresh, level, next_turn, verified
+from engine.verification import Share, Turn, ablate, ablation, compare, fresh, level, next_turn, plan, verified
 
 BASELINE = Experiment(run=1, metric=2.0, status="keep")
 INCUMBENT = Experiment(run=4, metric=1.0, status="keep")
@@ -150,3 +150,22 @@ def test_an_ablation_is_read_from_the_ledger() -> None:
         metric = {(1, None): 2.0, (4, None): 1.0, (4, 2): 1.9, (4, 4): 1.1}[turn.run, turn.without]
         segment = taken(segment, "v", turn, metric + 0.05 * (turn.seed % 3))
     assert {part.run: part.share for part in ablation(segment, 4)} == {2: Share.CARRIES, 4: Share.UNCLEAR}
+
+
+def test_what_a_verification_that_was_cut_off_found_waits_until_it_is_complete() -> None:
+    whole = plan(EMPTY, each=3)
+    segment = EMPTY
+    while turn := whole.next_turn(segment):
+        assert not fresh(segment, 4)
+        assert whole.left(segment) == 6 - len(segment.repeats)
+        segment = taken(segment, whole.id, turn, 1.0 + turn.run / 10 + turn.seed / 1e6)
+    assert len(fresh(segment, 4)) == 3 and whole.left(segment) == 0
+
+
+def test_asking_for_more_runs_is_another_look() -> None:
+    segment = EMPTY
+    for each in (2, 3, 4):
+        wanted = plan(segment, each=each)
+        while turn := wanted.next_turn(segment):
+            segment = taken(segment, wanted.id, turn, 1.0 + turn.run / 10 + turn.seed / 1e6)
+    assert level(segment) == 1 - 0.05 / 4
