@@ -26,6 +26,8 @@ EVERY_KIND: list[Event] = [
     events.Rescued(patch=".autoresearch/rescued/mine.patch"),
     events.IdeaQueued(id="i", text="DEPTH=3"),
     events.IdeaTaken(id="i", run=3, problem="no"),
+    events.MessageQueued(id="m", text="try a smaller model"),
+    events.MessageTaken(id="m", run=3),
     events.Thrashing(count=3),
     events.Warned(message="line\nbreak"),
 ]
