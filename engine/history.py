@@ -1,5 +1,6 @@
 """What happened so far in this session, with the train.py of every run: read from disk, never remembered."""
 
+import re
 from dataclasses import dataclass
 
 from engine import ledger
@@ -7,6 +8,8 @@ from engine.files import read_regular
 from engine.ledger import Config, Experiment, Segment
 from engine.proposers import Result
 from engine.workspace import Workspace
+
+_DETAILS = re.compile(r":| \(")
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,11 @@ class History:
 
     @property
     def failed_baselines(self) -> int:
-        """How often the baseline was tried without getting one; skipped ones don't count."""
-        return 0 if self.segment.baseline else sum(not each.skipped for each in self.segment.experiments)
+        """How often in a row the baseline failed in the same way; skipped ones don't count."""
+        kinds = [_kind(each) for each in self.segment.experiments if not each.skipped]
+        if self.segment.baseline is not None or not kinds:
+            return 0
+        return next((count for count, kind in enumerate(reversed(kinds)) if kind != kinds[-1]), len(kinds))
 
     @property
     def without_keep(self) -> int:
@@ -59,3 +65,8 @@ class History:
         """Every experiment whose train.py is known, in order."""
         sources = ((each, self.train_of(each)) for each in self.segment.experiments)
         return [Result(experiment, train) for experiment, train in sources if train is not None]
+
+
+def _kind(failed: Experiment) -> str:
+    """A failure without its figures: the reason up to what it goes on to say."""
+    return _DETAILS.split(str(failed.asi.get("result", failed.status)), maxsplit=1)[0]
