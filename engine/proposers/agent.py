@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import acp
@@ -35,7 +36,6 @@ from engine.proposers.drafting import (
     command_line,
     continuation,
     fault_of,
-    opening,
     propose,
     reminder,
 )
@@ -43,7 +43,7 @@ from engine.proposers.leash import NOT_STARTED, Leash, environment
 from engine.proposers.manners import Manners
 from engine.proposers.voice import Voice
 from engine.proposers.wire import Wire
-from engine.settings import AgentSettings
+from engine.settings import AgentSettings, Settings
 from engine.supervisor import KILL_SECONDS
 from engine.workspace import Workspace
 
@@ -224,8 +224,9 @@ class Agent:
     """The agent that [agent] in autoresearch.toml names."""
 
     name = "agent"
+    reads_prose = True
 
-    def __init__(self, settings: AgentSettings, workspace: Workspace) -> None:
+    def __init__(self, settings: Settings, workspace: Workspace) -> None:
         self._settings = settings
         self._workspace = workspace
         self._session: _Session | None = None
@@ -236,7 +237,12 @@ class Agent:
 
     def ask(self, context: Context, watch: Watch = SILENT) -> Proposal:
         with self._asking:
-            return self._in_loop(self._ask(context, Clock(self._settings.limit_seconds, watch, self._closing)))
+            clock = Clock(self._settings.agent.limit_seconds, watch, self._closing)
+            try:
+                return self._in_loop(self._ask(context, clock))
+            except NothingToProposeError as error:
+                error.cost = replace(error.cost, seconds=clock.seconds)
+                raise
 
     def tell(self, result: Result) -> None:
         """It is told with the next request."""
@@ -280,45 +286,40 @@ class Agent:
             await self._end()
             session = None
         if session is None:
-            session = self._session = _Session(self._settings, self._workspace)
+            session = self._session = _Session(self._settings.agent, self._workspace)
             session.manners.listen(voice)
             await session.start(clock)
-            text = opening(context)
+            text = briefing(context, self._settings)
         else:
             session.manners.listen(voice)
             text = continuation(context, session.known)
-        session.draft.lay_out(context, briefing(context))
+        session.draft.lay_out(context, briefing(context, self._settings))
         session.known = len(context.history)
         session.turns += 1
-        dollars, used, fault = session.manners.dollars, Usage(total_tokens=0, input_tokens=0, output_tokens=0), ""
-        for remaining in reversed(range(MOST_TURNS)):
-            response = await session.prompt(text, clock)
-            voice.flush()
-            used = _sum(used, response.usage)
-            changes = session.draft.changes()
-            for each in changes.others:
-                voice.say("refused", each)
-            fault = fault_of(changes, context)
-            if not fault:
-                return propose(
-                    context,
-                    changes,
-                    session.manners.answer,
-                    session.manners.refused,
-                    source=self.name,
-                    cost=Cost(
-                        seconds=clock.seconds,
-                        tokens_in=used.input_tokens,
-                        tokens_out=used.output_tokens + (used.thought_tokens or 0),
-                        dollars=_difference(dollars, session.manners.dollars),
-                    ),
-                )
-            if response.stop_reason == "refusal":
-                raise ProposerTroubleError(f"{session.name} refused to propose anything.")
-            if remaining:
-                voice.say("wait", f"reminded: it {fault}")
-                text = reminder(fault)
-        raise ProposerTroubleError(f"{session.name} {fault}, and after a reminder too.")
+        fault, cost = "", Cost()
+        try:
+            for remaining in reversed(range(MOST_TURNS)):
+                dollars = session.manners.dollars
+                response = await session.prompt(text, clock)
+                cost = _with(cost, response.usage, _difference(dollars, session.manners.dollars))
+                voice.flush()
+                changes = session.draft.changes()
+                for each in changes.others:
+                    voice.say("refused", each)
+                fault = fault_of(changes, context)
+                if not fault:
+                    said, refused = session.manners.answer, session.manners.refused
+                    cost = replace(cost, seconds=clock.seconds)
+                    return propose(context, changes, said, refused, source=self.name, cost=cost)
+                if response.stop_reason == "refusal":
+                    raise ProposerTroubleError(f"{session.name} refused to propose anything.")
+                if remaining:
+                    voice.say("wait", f"reminded: it {fault}")
+                    text = reminder(fault)
+            raise ProposerTroubleError(f"{session.name} {fault}, and after a reminder too.")
+        except NothingToProposeError as error:
+            error.cost = cost
+            raise
 
     async def _refusal(self, error: acp.RequestError) -> NothingToProposeError:
         """What an agent's error means for the loop. The conversation is over: nobody knows what is left of it."""
@@ -347,15 +348,13 @@ class Agent:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-def _sum(used: Usage, more: Usage | None) -> Usage:
-    """Both turns' tokens."""
-    if more is None:
-        return used
-    return Usage(
-        total_tokens=used.total_tokens + more.total_tokens,
-        input_tokens=used.input_tokens + more.input_tokens + (more.cached_read_tokens or 0),
-        output_tokens=used.output_tokens + more.output_tokens,
-        thought_tokens=(used.thought_tokens or 0) + (more.thought_tokens or 0),
+def _with(cost: Cost, usage: Usage | None, dollars: float | None) -> Cost:
+    """The cost with that of one more turn, as far as the agent reports it."""
+    known = [each for each in (cost.dollars, dollars) if each is not None]
+    return Cost(
+        tokens_in=cost.tokens_in + (usage.input_tokens + (usage.cached_read_tokens or 0) if usage else 0),
+        tokens_out=cost.tokens_out + (usage.output_tokens + (usage.thought_tokens or 0) if usage else 0),
+        dollars=sum(known) if known else None,
     )
 
 

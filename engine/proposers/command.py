@@ -27,9 +27,9 @@ from engine.proposers.clock import POLL_SECONDS, Clock
 from engine.proposers.draft import CONTEXT, Draft
 from engine.proposers.drafting import (
     asks_to_log_in,
+    briefing,
     command_line,
     fault_of,
-    opening,
     propose,
     reminder,
     task,
@@ -38,7 +38,7 @@ from engine.proposers.foreign import one_line
 from engine.proposers.leash import NOT_STARTED, Leash, environment
 from engine.proposers.presets import PRESETS
 from engine.proposers.voice import Voice
-from engine.settings import CommandSettings
+from engine.settings import Settings
 from engine.supervisor import KILL_SECONDS
 from engine.workspace import Workspace
 
@@ -75,9 +75,11 @@ class Command:
     """The program that [command] in autoresearch.toml names."""
 
     name = "command"
+    reads_prose = True
 
-    def __init__(self, settings: CommandSettings, workspace: Workspace) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, workspace: Workspace) -> None:
+        self._all_settings = settings
+        self._settings = settings.command
         self._workspace = workspace
         self._asking = threading.Lock()
         self._closing = threading.Event()
@@ -91,6 +93,9 @@ class Command:
                     return self._propose(context, clock, draft)
                 finally:
                     draft.remove()
+            except NothingToProposeError as error:
+                error.cost = Cost(seconds=clock.seconds)
+                raise
             except OSError as error:
                 raise ProposerTroubleError(f"the command could not be given a draft: {error}") from error
 
@@ -107,7 +112,7 @@ class Command:
 
     def _propose(self, context: Context, clock: Clock, draft: Draft) -> Proposal:
         voice = Voice(clock.watch)
-        draft.lay_out(context, opening(context))
+        draft.lay_out(context, briefing(context, self._all_settings))
         prompt, fault = f"Read {CONTEXT} and do what it says. {task(context)}", ""
         for remaining in reversed(range(MOST_TURNS)):
             answer = self._run(prompt, draft, clock, voice)

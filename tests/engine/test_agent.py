@@ -21,7 +21,7 @@ from engine.proposers import (
 from engine.proposers.agent import Agent
 from engine.proposers.leash import MARK
 from engine.proposers.voice import MOST_SAID
-from engine.settings import AgentSettings
+from engine.settings import AgentSettings, Settings
 from engine.workspace import Workspace
 from tests.engine.conftest import until
 from tests.engine.drafters import Heard, check_nothing_is_left, check_rate, drafters, wants
@@ -41,7 +41,7 @@ def started(workspace: Workspace) -> Iterator[Started]:
     def start(*arguments: str, **settings: Any) -> Agent:
         command = [sys.executable, SCRIPT, *arguments]
         given = {"command": command, "limit_seconds": 60.0, "grace_seconds": 0.5} | settings
-        agents.append(Agent(AgentSettings(**given), workspace))
+        agents.append(Agent(Settings(agent=AgentSettings(**given)), workspace))
         return agents[-1]
 
     yield start
@@ -88,8 +88,9 @@ def test_notes_in_a_file_count(agent: Agent) -> None:
 def test_an_agent_that_edits_nothing_is_reminded_once(agent: Agent) -> None:
     heard = Heard()
     check_rate(agent.ask(wants("late", 0.05), heard.watch), 0.05)
-    with pytest.raises(ProposerTroubleError, match=r"changed nothing in train\.py"):
+    with pytest.raises(ProposerTroubleError, match=r"changed nothing in train\.py") as raised:
         agent.ask(wants("nothing", turn=2), heard.watch)
+    assert raised.value.cost.tokens_in == 20  # of both turns
     assert len(heard.of("wait")) == 2  # one each
 
 
@@ -274,8 +275,8 @@ def test_drafts_that_a_killed_engine_left_are_cleared_away(started: Started, wor
     (left / "locked" / "file").write_text("")
     (left / "locked").chmod(0o500)
     orphan = subprocess.Popen(["sleep", "600"], env={MARK: str(left)}, start_new_session=True)
-    agent = started()
-    agent.ask(wants("edit", 0.05))
+    until(lambda: drafters(workspace), "the orphan's environment, which an exec lays down last")
+    started().ask(wants("edit", 0.05))
     assert orphan.wait() == -9
     assert not left.exists()
 
@@ -286,9 +287,10 @@ import sys
 from engine.proposers.agent import Agent
 from engine.workspace import Workspace
 from pathlib import Path
-from tests.engine.test_agent import AgentSettings, SCRIPT, wants
+from engine.settings import AgentSettings, Settings
+from tests.engine.test_agent import SCRIPT, wants
 settings = AgentSettings(command=[sys.executable, SCRIPT], grace_seconds=0.5)
-Agent(settings, Workspace(Path({str(workspace.root)!r}))).ask(wants("hang"))
+Agent(Settings(agent=settings), Workspace(Path({str(workspace.root)!r}))).ask(wants("hang"))
 """
     engine = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
     until(lambda: len(drafters(workspace)) == 3, "the leash, the agent and its child")

@@ -14,7 +14,7 @@ from engine.proposers import Failed, NeedsPersonError, NothingToProposeError, Pr
 from engine.proposers.command import Command
 from engine.proposers.presets import PRESETS
 from engine.proposers.voice import MOST_SAID
-from engine.settings import CommandSettings
+from engine.settings import CommandSettings, Settings
 from engine.workspace import Workspace
 from tests.engine.conftest import until
 from tests.engine.drafters import Heard, check_nothing_is_left, check_rate, drafters, wants
@@ -33,7 +33,7 @@ def made(workspace: Workspace) -> Iterator[Made]:
 
     def make(**settings: Any) -> Command:
         given = {"command": COMMAND, "limit_seconds": 60.0, "grace_seconds": 0.3} | settings
-        commands.append(Command(CommandSettings(**given), workspace))
+        commands.append(Command(Settings(command=CommandSettings(**given)), workspace))
         return commands[-1]
 
     yield make
@@ -167,11 +167,11 @@ def test_a_program_does_not_outlive_a_killed_engine(workspace: Workspace) -> Non
     code = f"""
 from pathlib import Path
 from engine.proposers.command import Command
-from engine.settings import CommandSettings
+from engine.settings import CommandSettings, Settings
 from engine.workspace import Workspace
 from tests.engine.drafters import wants
 settings = CommandSettings(command={COMMAND!r}, grace_seconds=0.3)
-Command(settings, Workspace(Path({str(workspace.root)!r}))).ask(wants("hang"))
+Command(Settings(command=settings), Workspace(Path({str(workspace.root)!r}))).ask(wants("hang"))
 """
     engine = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
     until(lambda: len(drafters(workspace)) == 3, "the leash, the program and its child")
