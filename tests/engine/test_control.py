@@ -273,3 +273,11 @@ def test_a_command_that_cannot_be_written_down_does_not_swallow_those_behind_it(
     control.poll()
     assert control.paused
     assert len(done(workspace)) == 2
+
+
+def test_a_run_that_is_recorded_cannot_be_skipped_any_more(workspace: Workspace) -> None:
+    control = engine(workspace)
+    control.current_run = 2
+    control.recorded(2)
+    asked(workspace, control, commands.Skip(run=2))
+    assert control.skipped_run is None

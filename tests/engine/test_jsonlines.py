@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import jsonlines
 from engine.jsonlines import READ_AT_ONCE, Follower, JsonLinesFile
 
 
@@ -226,3 +227,14 @@ def test_reading_deciding_and_appending_is_one_step_under_the_lock(path: Path) -
         file.append_locked(b'{"first":true}')
     other.join()
     assert texts(path) == [b'{"first":true}', b'{"writer":1,"n":0}']
+
+
+def test_a_writer_that_never_lets_go_is_an_error_and_no_wait_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonlines, "LOCKED_FOR_SECONDS", 0.1)
+    file = file_at(path)
+    with file_at(path).writing(), pytest.raises(OSError, match="another program has been writing it"):
+        file.append(b"{}")
+    file.append(b"{}")
+    assert texts(path) == [b"{}"]

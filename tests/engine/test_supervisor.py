@@ -237,3 +237,16 @@ def test_an_order_that_says_nothing_is_not_carried_out(folder: RunFolder, superv
     got = ended(folder, process)
     assert got.ending is Ending.UNSTARTED
     assert "order.json can't be read" in got.problem
+
+
+def test_a_run_that_ends_on_a_full_disk_says_how_all_the_same(supervise: Supervise, folder: RunFolder) -> None:
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder.path)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("a full disk is made with a small tmpfs, which only root can mount")
+    try:
+        process = supervise("dd if=/dev/zero of=full bs=1k; exit 3")
+        found = ended(folder, process)
+        assert (found.ending, found.code) == (Ending.EXITED, 3)
+        assert (folder.path / "full").stat().st_size > 0
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder.path)], check=False)
