@@ -315,7 +315,7 @@ class Agent:
                     raise ProposerTroubleError(f"{session.name} refused to propose anything.")
                 if remaining:
                     voice.say("wait", f"reminded: it {fault}")
-                    text = reminder(fault)
+                    text = reminder(fault, session.manners.refused)
             raise ProposerTroubleError(f"{session.name} {fault}, and after a reminder too.")
         except NothingToProposeError as error:
             error.cost = cost

@@ -124,7 +124,7 @@ class Command:
                 return propose(context, changes, answer, [], source=self.name, cost=Cost(seconds=clock.seconds))
             if remaining:
                 voice.say("wait", f"reminded: it {fault}")
-                prompt = f"Read {CONTEXT} and do what it says. {reminder(fault)}"
+                prompt = f"Read {CONTEXT} and do what it says. {reminder(fault, [])}"
         raise ProposerTroubleError(f"{self._program} {fault}, and after a reminder too.")
 
     @property

@@ -66,9 +66,12 @@ def continuation(context: Context, since: int) -> str:
     )
 
 
-def reminder(fault: str) -> str:
-    """What an agent is told that left nothing to run."""
-    return f"That is no experiment: you {fault}. {NOBODY} Edit {TRAIN} in your working directory now."
+def reminder(fault: str, refused: list[str]) -> str:
+    """What an agent is told that left nothing to run. Some end their turn at a refusal: it is said again."""
+    what = f"That is no experiment: you {fault}. "
+    if refused:
+        what += f"What you asked for was refused, for only {TRAIN} may be edited and nothing may be run. "
+    return f"{what}{NOBODY} Edit {TRAIN} in your working directory now."
 
 
 def fault_of(changes: Changes, context: Context) -> str:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Scripted(acp.Agent):
         self.session = ""
         self.behaviour, self.value = "nothing", ""
         self.reminded = False
+        self.text = ""
         self.cancelled = asyncio.Event()
 
     def on_connect(self, conn: Any) -> None:
@@ -66,6 +68,7 @@ class Scripted(acp.Agent):
 
     async def prompt(self, prompt: list[Any], session_id: str, **kwargs: Any) -> PromptResponse:
         text = "".join(block.text for block in prompt)
+        self.text = text
         asked = ASKED.findall(text)
         self.reminded = not asked
         if asked:
@@ -109,6 +112,15 @@ class Scripted(acp.Agent):
         except acp.RequestError as error:
             await self.say(f"refused: {error} {error.data}\n")
         await self.edit()
+
+    async def meek(self) -> None:
+        """It ends its turn at a refusal, as real agents do, and edits train.py where it is told of it again."""
+        if not self.reminded:
+            with suppress(acp.RequestError):
+                path = str(self.draft / "prepare.py")
+                await self.client.write_text_file(path=path, content="cheat = True\n", session_id=self.session)
+        elif "was refused" in self.text:
+            await self.edit()
 
     async def behind(self) -> None:
         """An edit of prepare.py behind the client's back."""

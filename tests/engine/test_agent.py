@@ -125,7 +125,7 @@ def test_permission_is_given_for_reading_and_for_train_py(agent: Agent) -> None:
     check_rate(agent.ask(wants("permission", 0.05)), 0.05)
 
 
-@pytest.mark.parametrize("behaviour", ["outside", "terminal", "garbage", "plan"])
+@pytest.mark.parametrize("behaviour", ["outside", "terminal", "garbage", "plan", "meek"])
 def test_it_goes_on_after(agent: Agent, behaviour: str) -> None:
     check_rate(agent.ask(wants(behaviour, 0.05)), 0.05)
 
