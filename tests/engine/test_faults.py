@@ -206,7 +206,8 @@ def test_neither_a_run_nor_its_supervisor_holds_a_secret(tmp_path: Path, monkeyp
 @pytest.mark.timeout(3600)
 def test_a_thousand_experiments_leave_the_engine_as_it_was_after_a_hundred(tmp_path: Path) -> None:
     workspace = make(tmp_path / "work")
-    process = start(workspace, "--experiments", "1000", seconds=0)
+    with (tmp_path / "said").open("wb") as said:  # nobody reads a pipe meanwhile, and it would fill
+        process = start(workspace, "--experiments", "1000", seconds=0, output=said)
     engine = psutil.Process(process.pid)
     figures = {}
     for count in (100, 1000):

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -92,13 +93,15 @@ def run(workspace: Workspace, *arguments: str, seconds: float = 0.2) -> subproce
     )
 
 
-def start(workspace: Workspace, *arguments: str, seconds: float = 0.2) -> subprocess.Popen[str]:
+def start(
+    workspace: Workspace, *arguments: str, seconds: float = 0.2, output: BinaryIO | int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """The same, left running."""
     return subprocess.Popen(
         [PROGRAM, "run", str(workspace.root), "--headless", *arguments],
         env=environment(seconds),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
         text=True,
     )
 
