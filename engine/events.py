@@ -151,6 +151,14 @@ class MessageTaken(Event, frozen=True, kw_only=True, tag="message_taken"):
     run: int
 
 
+class ProposalFailed(Event, frozen=True, kw_only=True, tag="proposal_failed"):
+    """Nothing came of a proposal but ``cost`` (as in the ledger); ``problem`` says why, and what happens now."""
+
+    proposer: str
+    problem: str
+    cost: dict[str, float] = {}
+
+
 class Thrashing(Event, frozen=True, kw_only=True, tag="thrashing"):
     """``count`` experiments in a row without a keep: the proposer is asked for a different approach."""
 
@@ -186,6 +194,7 @@ AnyEvent = (
     | IdeaTaken
     | MessageQueued
     | MessageTaken
+    | ProposalFailed
     | Thrashing
     | Rescued
     | Warned

@@ -34,6 +34,8 @@ class Headless:
                 self._progress(f"{counted(count, 'experiment')} in a row without a keep: time for a different approach")
             case events.Rescued(patch=patch):
                 self._progress(f"train.py had been edited: the edit is saved as {patch}, and taken back")
+            case events.ProposalFailed(problem=problem):
+                self._progress(f"warning: {problem}")
             case events.Warned(message=message):
                 self._progress(f"warning: {message}")
             case events.Paused(reason=reason):

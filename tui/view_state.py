@@ -20,6 +20,7 @@ from engine.events import (
     MessageTaken,
     Paused,
     PhaseChanged,
+    ProposalFailed,
     Proposed,
     Recorded,
     Rescued,
@@ -251,6 +252,8 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
         case Rescued():
             text = f"train.py had been edited: saved as {clean(event.patch)}, and taken back. e runs it next."
             return replace(state, rescued=event.patch, notice=Notice(event.at, text, "warn"))
+        case ProposalFailed(problem=problem):
+            return replace(state, notice=Notice(event.at, clean(problem), "warn"))
         case Warned():
             return replace(state, notice=Notice(event.at, clean(event.message), "warn"))
 
