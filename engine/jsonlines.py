@@ -113,23 +113,24 @@ class Follower:
     inode, its size, and what stands just before the place that was read up to.
     """
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        """``offset``: just behind a line's newline."""
+    def __init__(self, path: Path, offset: int = 0, at_once: int = READ_AT_ONCE) -> None:
+        """``offset``: just behind a line's newline; ``at_once``: bytes that a poll reads, unless a line is longer."""
         self.path = path
+        self._at_once = at_once
         self.offset = offset
         self._number = 0
         self._file: tuple[int, int] | None = None
         self._before = b"\n" if offset else b""
 
     def poll(self) -> list[Line]:
-        """The new complete lines, at most some megabytes of them; empty when there is nothing new yet."""
+        """The new complete lines, not all of them where there are many; empty when there is nothing new yet."""
         try:
             with open_regular(self.path) as file:
                 if not self._goes_on(file.fileno()):
                     self.offset, self._number, self._before = 0, 0, b""
                 file.seek(self.offset)
-                chunk = file.read(READ_AT_ONCE)
-                while chunk and b"\n" not in chunk and (more := file.read(READ_AT_ONCE)):
+                chunk = file.read(self._at_once)
+                while chunk and b"\n" not in chunk and (more := file.read(self._at_once)):
                     chunk += more
         except FileNotFoundError:
             return []

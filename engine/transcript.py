@@ -2,13 +2,21 @@
 
 import threading
 import time
+from pathlib import Path
 
 import msgspec
 
+from engine.jsonlines import UNREADABLE, Follower
 from engine.workspace import RunFolder, Workspace
 
 MOST_BYTES = 16 << 20
 """Of one proposal; an agent may think without end."""
+READ_AT_ONCE = 1 << 18
+"""Bytes that a viewer takes in between two keys."""
+
+
+STREAMED = ("thought", "message")
+"""The kinds whose pieces, in a row, are one text: a line of it ends with its newline. Of the others each is whole."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -51,3 +59,37 @@ class Transcript:
         with self._writing:
             if self._path.exists() and self._path.stat().st_size:
                 self._path.replace(folder.transcript)
+
+
+_decoder = msgspec.json.Decoder(Said)
+
+
+class TranscriptFollower:
+    """The viewers' side. ``path`` may be set anew: where that is the same file, renamed, it is read on."""
+
+    def __init__(self, path: Path) -> None:
+        self._follower = Follower(path, at_once=READ_AT_ONCE)
+
+    @property
+    def path(self) -> Path:
+        return self._follower.path
+
+    @path.setter
+    def path(self, path: Path) -> None:
+        self._follower.path = path
+
+    def poll(self) -> tuple[bool, list[Said]]:
+        """Whether the transcript was begun anew, so that what was read of it is void; and what was said since."""
+        before = self._follower.offset
+        try:
+            lines = self._follower.poll()
+        except OSError:
+            return False, []
+        is_anew = before > 0 and (lines[0].number == 1 if lines else self._follower.offset == 0)
+        said = []
+        for line in lines:
+            try:
+                said.append(_decoder.decode(line.text))
+            except UNREADABLE:
+                continue
+        return is_anew, said

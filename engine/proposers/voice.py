@@ -2,6 +2,7 @@
 
 from engine.proposers import Watch
 from engine.proposers.foreign import clean
+from engine.transcript import STREAMED
 
 MOST_SAID = 1 << 20
 """Characters of one proposal's transcript; what an agent streams beyond is not kept anywhere."""
@@ -18,6 +19,8 @@ class Voice:
         self._said = 0
         self._kind = ""
         self._pending = ""
+        self._is_broken = False
+        """Of the line that is said only its beginning was."""
 
     def stream(self, kind: str, text: str) -> None:
         """A piece of something longer; it is said as soon as its line is complete."""
@@ -28,30 +31,32 @@ class Voice:
             piece, text = text[:LONGEST], text[LONGEST:]
             *lines, self._pending = (self._pending + piece).split("\n")
             for line in lines:
-                self._say(kind, line)
+                self._say(kind, line, "\n")
             if len(self._pending) >= LONGEST:
                 self._say(kind, self._pending)
-                self._pending = ""
+                self._pending, self._is_broken = "", True
 
     def say(self, kind: str, text: str) -> None:
         """Something whole."""
         self.flush()
-        self._say(kind, text[:LONGEST])
+        self._say(kind, text[:LONGEST], "\n" if kind in STREAMED else "")
 
     def flush(self) -> None:
         """Nothing more is to come of what was streamed."""
         pending, self._pending = self._pending, ""
         if pending:
-            self._say(self._kind, pending)
+            self._say(self._kind, pending, "\n")
 
     @property
     def _is_full(self) -> bool:
         return self._said > self._most
 
-    def _say(self, kind: str, text: str) -> None:
-        text = clean(text).rstrip()
-        if not text or self._is_full:
+    def _say(self, kind: str, text: str, end: str = "") -> None:
+        text = clean(text).rstrip() if end else clean(text)
+        ends_a_line, self._is_broken = bool(end) and self._is_broken, False
+        if self._is_full or not (text.strip() or ends_a_line):
             return
+        text += end
         self._said += len(text)
         self._watch.say(kind, text)
         if self._is_full:

@@ -6,6 +6,7 @@ import psutil
 
 from engine.proposers import Context, Proposal, Result, Watch
 from engine.proposers.leash import MARK
+from engine.transcript import STREAMED
 from engine.workspace import Workspace
 from tests.engine.workspaces import PREPARE, TRAIN
 
@@ -19,7 +20,9 @@ class Heard:
         self.watch = Watch(cancelled=self.wants_no_more.is_set, say=lambda kind, text: self.said.append((kind, text)))
 
     def of(self, kind: str) -> list[str]:
-        return [text for each, text in self.said if each == kind]
+        """The lines of a thought or a message, the pieces of any other kind."""
+        pieces = [text for each, text in self.said if each == kind]
+        return "".join(pieces).splitlines() if kind in STREAMED else pieces
 
 
 def wants(behaviour: str, value: object = "", *, turn: int = 1, history: tuple[Result, ...] = ()) -> Context:
