@@ -4,12 +4,13 @@ import time
 
 import msgspec
 
-from engine import events, journal, ledger
+from engine import events, journal, ledger, spending
 from engine.claims import claims
 from engine.errors import UnusableWorkspace
 from engine.events import EventFollower
 from engine.presence import engine_of
-from engine.words import counted
+from engine.spending import Spent
+from engine.words import amount, counted, money
 from engine.workspace import Workspace
 
 
@@ -63,6 +64,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """None while nothing was repeated."""
     repeats: int
     """Runs made of a configuration after its first, those in the experiments' own lines included."""
+    spent: Spent
+    """What all proposals have cost, of every segment, those that came to nothing included."""
     last: float | None
     """When the last experiment was recorded, in seconds since the epoch."""
 
@@ -117,6 +120,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
                 f"noise       {self.floor.text if self.floor else '-'}",
                 f"repeats     {self.repeats}",
                 f"confidence  {'-' if self.confidence is None else f'{self.confidence:.1f}'}",
+                f"spent       {_spent(self.spent)}",
             )
         )
 
@@ -127,10 +131,11 @@ def of(workspace: Workspace) -> Status:
         raise UnusableWorkspace(
             f"there is no session in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` begins one."
         )
-    segment = ledger.read(workspace.ledger).current
+    recorded = ledger.read(workspace.ledger)
+    segment = recorded.current
     holder = engine_of(workspace)  # before the journal: an engine that ends in between leaves none
     flight = journal.load(workspace)
-    pause = _pause(workspace)
+    pause, in_vain = _said(workspace)
     experiments = segment.experiments if segment else ()
     best = segment.incumbent if segment else None
     baseline = segment.baseline if segment else None
@@ -157,20 +162,30 @@ def of(workspace: Workspace) -> Status:
         claim=Claimed(standing=total.standing, reason=total.reason) if total else None,
         floor=Floor(sd=floor.sd, across_seeds=floor.across_seeds, text=floor.text) if floor else None,
         repeats=sum(max(0, len(each.repeats) - 1) for each in experiments) + (len(segment.repeats) if segment else 0),
+        spent=spending.total(each.cost for each in recorded.experiments) + in_vain,
         last=experiments[-1].timestamp if experiments else None,
     )
 
 
-def _pause(workspace: Workspace) -> events.Paused | None:
-    """The pause that holds, if one does; it outlives the engine."""
-    pause = None
+def _said(workspace: Workspace) -> tuple[events.Paused | None, Spent]:
+    """The pause that holds, if one does (it outlives the engine), and what was spent on proposals in vain."""
+    pause, in_vain = None, spending.NOTHING
     for event in EventFollower(workspace.events):
         match event:
             case events.Paused():
                 pause = event
             case events.Resumed():
                 pause = None
-    return pause
+            case events.ProposalFailed(cost=cost):
+                in_vain += spending.of(cost)
+    return pause, in_vain
+
+
+def _spent(spent: Spent) -> str:
+    """$0.42, 1.2M tokens, 12 min of proposing."""
+    took = f"{_ago(spent.seconds)} of proposing" if spent.seconds else ""
+    tokens = f"{amount(spent.tokens)} tokens" if spent.tokens else ""
+    return ", ".join(part for part in (money(spent.dollars) if spent.dollars else "", tokens, took) if part) or "-"
 
 
 def _ago(seconds: float) -> str:

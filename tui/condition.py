@@ -17,6 +17,8 @@ WORDS = {
     "starting": "starting",
 }
 
+SEARCH = "search"
+"""The proposer that answers at once."""
 GONE = (
     "The engine's process ended: .autoresearch/engine.log may say why. Nothing is lost: "
     "leave with q, and the same command starts the next one, which goes on from here."
@@ -57,6 +59,11 @@ def condition(state: ViewState) -> Condition:
     if state.is_pausing:
         return Condition(word, "warn", "pausing after this run")
     return Condition(word, "good" if state.is_training else "accent")
+
+
+def is_thinking(state: ViewState) -> bool:
+    """A model, which takes its time, is asked for the next experiment."""
+    return state.alive and not state.is_paused and state.phase == "proposing" and state.proposer not in ("", SEARCH)
 
 
 def trouble(state: ViewState) -> str:

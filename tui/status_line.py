@@ -1,7 +1,8 @@
 """The line at the top: how the session stands, in as many words as there is room for."""
 
 from engine.claims import Standing
-from tui.condition import condition
+from engine.words import amount, money
+from tui.condition import condition, is_thinking
 from tui.gpu import GpuReading
 from tui.painter import Lines
 from tui.spans import Span, Spans, fit, width
@@ -58,6 +59,8 @@ def _parts(state: ViewState, now: float, gpu: GpuReading | None, name: str, *, g
         parts.append((5, _confidence(state.confidence)))
     if gpu is not None:
         parts.append((6, _gpu(gpu)))
+    if spent := _spent(state):
+        parts.append((7, spent))
     if name:
         parts.append((8, (Span(name, "muted"),)))
     return parts
@@ -87,6 +90,8 @@ def _gain(state: ViewState) -> Spans:
 
 
 def _clock(state: ViewState, now: float) -> list[Spans]:
+    if is_thinking(state):
+        return [(Span(f"{state.proposer} ", "muted"), Span(duration(now - state.phase_at)))]
     if state.started is None or state.ended is not None or not state.alive:
         return []
     elapsed = duration(now - state.started.started)
@@ -95,6 +100,15 @@ def _clock(state: ViewState, now: float) -> list[Spans]:
         return [(Span(elapsed),)]
     left = (Span(" "), Span(duration(progress.remaining)), Span(" left", "muted")) if progress.remaining else ()
     return [(Span(elapsed + " "), *bar(progress.percent / 100, BAR), Span(f" {progress.percent:.0f}%"), *left)]
+
+
+def _spent(state: ViewState) -> Spans:
+    """What a model's proposals have cost; nothing where none proposed."""
+    spent = state.spent
+    tokens = (Span(amount(spent.tokens)), Span(" tok", "muted")) if spent.tokens else ()
+    if not spent.dollars:
+        return tokens
+    return (Span(money(spent.dollars)), *((Span(" "), *tokens) if tokens else ()))
 
 
 def _confidence(value: float) -> Spans:

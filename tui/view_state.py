@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise, zip_longest
 
+from engine import spending
 from engine.claims import Claim, Claims, claims
 from engine.events import (
     AnyEvent,
@@ -32,6 +33,7 @@ from engine.events import (
     Warned,
 )
 from engine.ledger import Experiment, Ledger, Repeat, Segment
+from engine.spending import Spent
 from engine.supervisor import Ending
 from engine.workspace import RunFolder, Workspace
 from tui.progress import Progress
@@ -79,6 +81,8 @@ class ViewState:
     alive: bool = False
     """Its process exists."""
     phase: str = ""
+    phase_at: float = 0.0
+    """When the engine said so."""
     live_run: int | None = None
     """The experiment under way, by the number of its folder; of a repeat the experiment that is run again."""
     proposal: Proposed | None = None
@@ -89,6 +93,11 @@ class ViewState:
     verdicts: Mapping[int, Judged] = field(default_factory=dict)
     paused: Paused | None = None
     ideas: tuple[IdeaQueued, ...] = ()
+    messages: tuple[MessageQueued, ...] = ()
+    """What the proposer is to be told at its next turn."""
+    spent_on_runs: Spent = spending.NOTHING
+    """The cost of the proposals that became experiments."""
+    spent_in_vain: Spent = spending.NOTHING
     thrashing: int = 0
     rescued: str | None = None
     """The person's last edit of train.py that the engine took back, as a patch in the workspace."""
@@ -152,6 +161,16 @@ class ViewState:
         return clean(self.segment.config.metric_name) if self.segment else "val_bpb"
 
     @property
+    def spent(self) -> Spent:
+        """What proposals have cost in this session."""
+        return self.spent_on_runs + self.spent_in_vain
+
+    @property
+    def proposer(self) -> str:
+        """Who proposes in this session; nobody in a verification."""
+        return clean(self.engine.proposer) if self.engine is not None and self.engine.proposer != "verify" else ""
+
+    @property
     def is_training(self) -> bool:
         """The training process runs."""
         return self.live_run is not None and self.started is not None and self.ended is None
@@ -201,7 +220,8 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
             return replace(state, engine=event, stopped=None, phase="starting")
         case EngineStopped():
             return replace(_settled(state), stopped=event, phase="")
-        case PhaseChanged(phase=phase, run=run):
+        case PhaseChanged(phase=phase, run=run, at=at):
+            state = replace(state, phase_at=at)
             if phase not in UNDER_WAY:
                 return replace(_settled(state), phase=phase)
             if phase == "recorded":
@@ -242,18 +262,22 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
             problem = clean(event.problem)
             notice = Notice(event.at, f"Idea put aside: {problem}", "warn") if problem else state.notice
             return replace(state, ideas=tuple(idea for idea in state.ideas if idea.id != event.id), notice=notice)
-        case SkipAsked() | MessageQueued():
+        case SkipAsked():
             return state
+        case MessageQueued():
+            return replace(state, messages=(*state.messages, event))
         case MessageTaken(run=run):
-            return replace(state, notice=Notice(event.at, f"The proposer was told before run {run}.", "good"))
+            notice = Notice(event.at, f"The proposer was told before run {run}.", "good")
+            return replace(state, messages=tuple(each for each in state.messages if each.id != event.id), notice=notice)
         case Thrashing():
             text = f"{event.count} experiments in a row without a keep: a different approach is asked for."
             return replace(state, thrashing=event.count, notice=Notice(event.at, text, "warn"))
         case Rescued():
             text = f"train.py had been edited: saved as {clean(event.patch)}, and taken back. e runs it next."
             return replace(state, rescued=event.patch, notice=Notice(event.at, text, "warn"))
-        case ProposalFailed(problem=problem):
-            return replace(state, notice=Notice(event.at, clean(problem), "warn"))
+        case ProposalFailed(problem=problem, cost=cost):
+            spent = state.spent_in_vain + spending.of(cost)
+            return replace(state, notice=Notice(event.at, clean(problem), "warn"), spent_in_vain=spent)
         case Warned():
             return replace(state, notice=Notice(event.at, clean(event.message), "warn"))
 
@@ -296,6 +320,7 @@ def with_ledger(state: ViewState, ledger: Ledger) -> ViewState:
         ledger=ledger,
         rows=_rows(ledger),
         claims=_claims(state, ledger),
+        spent_on_runs=spending.total(each.cost for each in ledger.experiments),
         revision=state.revision + 1,
         notice=notice,
     )

@@ -10,6 +10,7 @@ from engine.events import EventLog
 from engine.journal import InFlight, Phase
 from engine.ledger import Config, Experiment, LedgerFile, Repeat
 from engine.presence import holding
+from engine.spending import Spent
 from engine.workspace import Workspace
 
 
@@ -114,3 +115,21 @@ def test_a_pause_is_shown_with_its_reason_until_it_is_over(session: Workspace) -
         assert seen.line.startswith("paused | ")
         say(session, events.Resumed())
         assert status.of(session).state == "between experiments"
+
+
+def test_what_proposals_cost_is_added_up_over_all_segments_and_what_came_to_nothing(session: Workspace) -> None:
+    assert status.of(session).spent == Spent() and "spent       -" in status.of(session).text
+    costs = ({"seconds": 600.0, "tokens_in": 1_100_000.0, "tokens_out": 40_000.0, "dollars": 0.3}, {"seconds": 60.0})
+    for cost in costs:
+        LedgerFile(session).append(Experiment(run=0, metric=1.6, status="discard", cost=cost))
+        LedgerFile(session).open_segment(Config())
+    say(session, events.ProposalFailed(proposer="chat", problem="no edit", cost={"seconds": 60.0, "dollars": 0.12}))
+    say(session, events.ProposalFailed(proposer="chat", problem="refused"))
+    seen = status.of(session)
+    assert "spent       $0.42, 1.1M tokens, 12 min of proposing" in seen.text
+    assert msgspec.to_builtins(seen)["spent"] == {
+        "seconds": 720.0,
+        "tokens_in": 1_100_000,
+        "tokens_out": 40_000,
+        "dollars": pytest.approx(0.42),
+    }

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from engine.events import Proposed
+from engine.events import EngineStarted, MessageQueued, PhaseChanged, ProposalFailed, Proposed
+from engine.words import amount, money
 from tests.tui import sessions
 from tui.diff import changed_knobs, compare, knob_line, read_patch, styled
 from tui.panes.history import points_of
-from tui.panes.notes import notes_of
+from tui.panes.notes import notes_of, queue_of
 from tui.panes.runs import STATUS, header_spans, live_spans, row_spans
 from tui.progress import Progress, parse
 from tui.session import Session
@@ -203,6 +204,57 @@ def test_a_repeat_marks_its_row_and_adds_none(tmp_path: Path) -> None:
     assert "▶ again  MATRIX_LR" in again and "▶" not in before
 
 
+COST = {"seconds": 34.2, "tokens_in": 12_300.0, "tokens_out": 410.0, "dollars": 0.02}
+
+
+def test_what_a_proposal_cost_stands_among_its_figures(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    recorder.finish("discard", 1.8, "worse", description="d", source="chat", cost=COST)
+    figures = [line.split("  ")[-1].strip() for line in check_notes(read(recorder), 4) if line.startswith("proposal")]
+    assert figures == ["34 s, 12.3k tokens in, 410 out, $0.02"]
+    assert not any(line.startswith("proposal") for line in check_notes(read(recorder), 3))
+    sessions.append_raw(recorder, {"run": 5, "status": "discard", "metric": 1.8, "cost": {"seconds": 312}})
+    assert any(line.split() == ["proposal", "5:12"] for line in check_notes(read(recorder), 5))
+
+
+def test_the_status_line_says_what_models_have_cost_where_nothing_more_important_is_lost_by_it(tmp_path: Path) -> None:
+    recorder = sessions.hundred(tmp_path)
+    now = sessions.BEGIN + 5000
+    before = plain(status_spans(read(recorder), now, 80))
+    assert "$" not in plain(status_spans(read(recorder), now, 200)) and "tok" not in before
+    recorder.emit(ProposalFailed(proposer="chat", problem="no edit came of it", cost=COST | {"tokens_in": 1_200_000}))
+    state = read(recorder)
+    assert state.notice is not None and state.notice.text == "no edit came of it" and state.notice.role == "warn"
+    assert plain(status_spans(state, now, 80)) == before
+    assert "$0.02 1.2M tok" in plain(status_spans(state, now, 200, name="demo"))
+    recorder.finish("discard", 1.8, "worse", description="d", cost={"dollars": 0.4, "seconds": 7.0})
+    assert "$0.42 1.2M tok" in plain(status_spans(read(recorder), now, 200))
+
+
+def test_who_proposes_and_for_how_long_is_said_where_it_takes_its_time(tmp_path: Path) -> None:
+    recorder = sessions.between(tmp_path, 3)
+    recorder.emit(PhaseChanged(phase="proposing"))
+    assert plain(status_spans(read(recorder), recorder.now + 83, 80)).startswith(" ● proposing   best")
+    recorder.emit(EngineStarted(pid=1, branch="b", proposer="agent", limit_seconds=600))
+    recorder.emit(PhaseChanged(phase="proposing"))
+    assert plain(status_spans(read(recorder), recorder.now + 83, 80)).startswith(" ● proposing   agent 1:23   best")
+    gone = Session(recorder.workspace, is_alive=lambda: False).poll()
+    assert "agent" not in plain(status_spans(gone, recorder.now + 83, 200))
+
+
+def test_what_waits_for_the_proposer_is_listed_before_the_ideas() -> None:
+    messages = [MessageQueued(id="a", text="try \x1b[2Jdeeper models"), MessageQueued(id="b", text="x" * 30)]
+    lines = [plain(line) for line in queue_of([], messages, 24)]
+    assert [line.rstrip() for line in lines] == [
+        "2 messages wait for the",
+        "proposer's next turn",
+        "· try deeper models",
+        "· " + "x" * 22,
+        "  " + "x" * 8,
+    ]
+    assert plain(queue_of([], messages[:1], 60)[0]) == "1 message waits for the proposer's next turn"
+
+
 def test_a_bar_is_always_as_long_as_asked() -> None:
     for percent in range(-10, 120):
         assert width(bar(percent / 100, 12)) == 12
@@ -268,4 +320,20 @@ def test_numbers_are_written_the_same_everywhere() -> None:
         "+1e+09",
     ]
     assert [memory(value) for value in (None, 812.0, 45260.8)] == ["", "812 MB", "44.2 GB"]
+    assert [money(value) for value in (12.345, 0.42, 0.0123, 0.0034, 1e-9)] == [
+        "$12.35",
+        "$0.42",
+        "$0.01",
+        "$0.0034",
+        "<$0.0001",
+    ]
+    assert [amount(value) for value in (0, 410, 999.6, 12_345, 999_999, 1.2e6, 123e9)] == [
+        "0",
+        "410",
+        "1.0k",
+        "12.3k",
+        "1.0M",
+        "1.2M",
+        "123G",
+    ]
     assert clean(" a\r\nb\tc ") == "a b c" and clean(7) == "7"

@@ -16,6 +16,8 @@ from engine.events import (
     IdeaQueued,
     IdeaTaken,
     Judged,
+    MessageQueued,
+    MessageTaken,
     Paused,
     PhaseChanged,
     Proposed,
@@ -329,3 +331,11 @@ def test_segments_are_not_mixed(tmp_path: Path) -> None:
     assert state.rows[-1].delta == -0.5
     assert [point.value for point in points_of(state.rows, 1)] == [5.0, 4.5]
     assert all(point.value != 5.0 for point in points_of(state.rows, 0))
+
+
+def test_messages_wait_until_the_proposer_was_told() -> None:
+    state = fold(ViewState(), [MessageQueued(id="a", text="deeper"), MessageQueued(id="b", text="wider")])
+    assert [each.text for each in state.messages] == ["deeper", "wider"]
+    state = fold(state, [MessageTaken(at=7, id="a", run=9)])
+    assert [each.text for each in state.messages] == ["wider"]
+    assert state.notice is not None and state.notice.text == "The proposer was told before run 9."

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 from textual.app import ComposeResult
 
-from engine import noise
+from engine import noise, spending
 from engine.claims import Claim, Claims
-from engine.events import IdeaQueued
+from engine.events import IdeaQueued, MessageQueued
 from engine.ledger import FIRST_ASI_KEYS
 from engine.noise import Draw
+from engine.words import amount, money
 from tui.painter import LineView
 from tui.panes.pane import Pane, View
 from tui.spans import Span, Spans, wrap
@@ -129,10 +130,23 @@ def session_of(found: Claims, width: int) -> list[Spans]:
     return lines
 
 
-def queue_of(ideas: Sequence[IdeaQueued], width: int) -> list[Spans]:
-    """The ideas that wait for their turn, as lines of ``width`` cells."""
-    title = Span(f"{count(len(ideas), 'idea')} queued, the next one first", "title")
-    return [(title,), *(line for idea in ideas for line in wrap((Span("· " + clean(idea.text)),), width, indent=2))]
+def queue_of(ideas: Sequence[IdeaQueued], messages: Sequence[MessageQueued], width: int) -> list[Spans]:
+    """What a person said that waits for its turn, as lines of ``width`` cells."""
+    lines: list[Spans] = []
+    if messages:
+        verb = "waits" if len(messages) == 1 else "wait"
+        title = f"{count(len(messages), 'message')} {verb} for the proposer's next turn"
+        lines += _listed(title, [each.text for each in messages], width)
+    if ideas:
+        lines += [()] if lines else []
+        title = f"{count(len(ideas), 'idea')} queued, the next one first"
+        lines += _listed(title, [each.text for each in ideas], width)
+    return lines
+
+
+def _listed(title: str, texts: Sequence[str], width: int) -> list[Spans]:
+    entries = (line for text in texts for line in wrap((Span("· " + clean(text)),), width, indent=2))
+    return [*wrap((Span(title, "title"),), width), *entries]
 
 
 def _asi(subject: Subject) -> dict[str, Any]:
@@ -199,8 +213,18 @@ def _metrics(subject: Subject) -> list[Spans]:
         figures.append(("commit", clean(experiment.commit)[:12]))
     if experiment.source:
         figures.append(("proposed by", clean(experiment.source)))
+    if cost := cost_words(spending.of(experiment.cost)):
+        figures.append(("proposal", cost))
     wide = max((len(name) for name, _ in figures), default=0) + 2
     return [(Span(name.ljust(wide), "muted"), Span(value)) for name, value in figures]
+
+
+def cost_words(spent: spending.Spent) -> str:
+    """34 s, 12.3k tokens in, 410 out, $0.02."""
+    words = [f"{spent.seconds:,.0f} s" if spent.seconds < 120 else duration(spent.seconds)] if spent.seconds else []
+    if spent.tokens:
+        words += [f"{amount(spent.tokens_in)} tokens in", f"{amount(spent.tokens_out)} out"]
+    return ", ".join([*words, money(spent.dollars)] if spent.dollars else words)
 
 
 def _figure(name: str, value: float) -> str:
@@ -216,17 +240,20 @@ class NotesView(LineView):
         super().__init__()
         self._subject: Subject | None = None
         self._ideas: Sequence[IdeaQueued] = ()
+        self._messages: Sequence[MessageQueued] = ()
         self._lines: list[Spans] = []
         self._made_for: object = None
 
-    def show(self, subject: Subject | None, ideas: Sequence[IdeaQueued]) -> None:
+    def show(
+        self, subject: Subject | None, ideas: Sequence[IdeaQueued] = (), messages: Sequence[MessageQueued] = ()
+    ) -> None:
         if (
             subject is None
             or self._subject is None
             or (subject.name, subject.log_folder) != (self._subject.name, self._subject.log_folder)
         ):
             self.scroll_to(y=0, animate=False)
-        self._subject, self._ideas = subject, ideas
+        self._subject, self._ideas, self._messages = subject, ideas, messages
         self._make()
 
     def on_resize(self) -> None:
@@ -234,11 +261,11 @@ class NotesView(LineView):
 
     def _make(self) -> None:
         width = max(16, self.size.width - 1)
-        wanted = (self._subject, self._ideas, width)
+        wanted = (self._subject, self._ideas, self._messages, width)
         if wanted != self._made_for:
             self._made_for = wanted
             notes = notes_of(self._subject, width) if self._subject else []
-            queue = queue_of(self._ideas, width) if self._ideas else []
+            queue = queue_of(self._ideas, self._messages, width)
             self._lines = [*notes, *([()] if notes and queue else []), *queue]
             self.refresh_lines_now()
 
@@ -250,7 +277,7 @@ class NotesView(LineView):
 
 
 class NotesPane(Pane):
-    """What is known of the experiment in words; with none selected also the ideas that wait."""
+    """What is known of the experiment in words; with none selected also the ideas and messages that wait."""
 
     NUMBER, NAME = "3", "notes"
 
@@ -267,6 +294,7 @@ class NotesPane(Pane):
         return self._body
 
     def show(self, view: View) -> None:
-        self.body.show(view.subject, view.state.ideas if view.selected is None else ())
+        queued = (view.state.ideas, view.state.messages) if view.selected is None else ()
+        self.body.show(view.subject, *queued)
         self.entitle(view.subject.name if view.subject else "")
         self.say_instead("" if self.body.line_count() else "What is tried and why, and what came of it, appears here.")
