@@ -66,6 +66,13 @@ class Viewer(App[None], inherit_bindings=False):
         Binding("a", "annotate", "note", id="session.annotate", tooltip="Write a note on the run that is shown"),
         Binding("z", "zoom", "zoom", id="view.zoom", tooltip="Give the pane the whole screen, or give it back"),
         Binding("f", "follow", "follow", id="view.follow", tooltip="To the end of the log, and follow it"),
+        Binding(
+            "t",
+            "thoughts",
+            "thoughts",
+            id="view.thoughts",
+            tooltip="The run's log, or what its proposer thought and said",
+        ),
         Binding("d", "diff_base", "diff", id="view.diff-base", tooltip="Diff against parent, incumbent, baseline"),
         Binding(
             "r",
@@ -304,6 +311,11 @@ class Viewer(App[None], inherit_bindings=False):
 
     def action_follow(self) -> None:
         self.main.log_pane.body.follow()
+
+    def action_thoughts(self) -> None:
+        self.main.log_pane.turn()
+        self.main.go_to("log")
+        self.refresh_view()
 
     def action_diff_base(self) -> None:
         self.main.diff_pane.next_base()

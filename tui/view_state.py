@@ -134,6 +134,11 @@ class ViewState:
         return None if self.is_repeating else self.live_run
 
     @property
+    def next_run(self) -> int:
+        """The number of the experiment that is proposed next."""
+        return self.ledger.next_run
+
+    @property
     def is_verifying(self) -> bool:
         """The engine runs a verification, and no experiments."""
         return self.alive and self.engine is not None and self.engine.proposer == "verify"

@@ -19,8 +19,10 @@ from engine.events import (
     Event,
     IdeaQueued,
     Judged,
+    MessageQueued,
     Paused,
     PhaseChanged,
+    ProposalFailed,
     Proposed,
     Recorded,
     RunEnded,
@@ -29,6 +31,7 @@ from engine.events import (
 )
 from engine.jsonlines import JsonLinesFile
 from engine.ledger import Config, Experiment, LedgerFile, Repeat
+from engine.transcript import Said
 from engine.workspace import RunFolder, Workspace
 
 BEGIN = 1_750_000_000.0
@@ -95,6 +98,17 @@ class Recorder:
         folder.diff.write_text(diff)
         self.emit(Proposed(run=self.run, id=f"id{self.run}", description=description, source=source, asi=asi))
         self.emit(PhaseChanged(phase="proposed", run=self.run))
+
+    def think(self, *said: tuple[str, str]) -> None:
+        """The proposer thinks aloud: (kind, text) of each piece."""
+        with self.workspace.proposing.open("ab") as file:
+            for kind, text in said:
+                self.now = round(self.now + 0.7, 3)
+                file.write(msgspec.json.encode(Said(self.now, kind, text)) + b"\n")
+
+    def keep_thoughts(self) -> None:
+        """As Transcript.keep, once the run's folder is there."""
+        self.workspace.proposing.replace(self.workspace.run_folder(self.run).transcript)
 
     def start(self) -> None:
         self.emit(PhaseChanged(phase="committed", run=self.run))
@@ -436,6 +450,52 @@ def lost(root: Path) -> Recorder:
     recorder.begin()
     reason = "killed from outside"
     recorder.finish("crash", None, reason, description="DEPTH 2 → 3", result="lost", asi={"result": reason})
+    return recorder
+
+
+SAID = (
+    ("thought", "The last three changes moved learning rates, and none of them was kept. "),
+    ("thought", "So the optimiser is near its optimum; what is left is the shape of the model.\n\n"),
+    ("thought", "With DEPTH = 3 there are fewer steps within the same work, which cost 0.02 in run 6. A wider model "),
+    ("thought", "at the same depth has the same number of steps per second as long as the matrices are small.\n"),
+    ("plan", "[x] read train.py and the last results\n[>] widen the model\n[ ] write down why"),
+    ("tool", "Read train.py: completed"),
+    ("tool", "Read autoresearch.md: completed"),
+    ("refused", "it tried to write prepare.py"),
+    ("message", "prepare.py is not mine to change, so the evaluation stays as it is. Instead:\n"),
+    ("message", "- ASPECT_RATIO goes from 32 to 48, which makes the model half as wide again while its depth "),
+    ("message", "stays;\n- MATRIX_LR goes down with the square root of that, to 0.033.\n"),
+    ("tool", "Edit train.py: completed"),
+    ("wait", "429 Too Many Requests; asking again in 12 s"),
+    ("message", "The edit is done. If it is too slow"),
+    ("message", " by half, try 40 next"),
+)
+
+
+def thinking(root: Path) -> Recorder:
+    """An agent thinks over the next experiment; a message waits for it; its proposals have cost something."""
+    recorder = between(root, 7)
+    recorder.emit(EngineStarted(pid=2, branch="autoresearch/demo", proposer="agent", limit_seconds=600))
+    cost = {"seconds": 312.0, "tokens_in": 1_204_000.0, "tokens_out": 31_500.0, "dollars": 0.42}
+    recorder.emit(ProposalFailed(proposer="agent", problem="the agent edited nothing: once more.", cost=cost))
+    recorder.emit(MessageQueued(id="m1", text="Leave the learning rates alone, look at the shape of the model."))
+    recorder.emit(PhaseChanged(phase="proposing"))
+    recorder.think(*SAID)
+    recorder.now += 60
+    return recorder
+
+
+def thought(root: Path) -> Recorder:
+    """Its experiment is over: what it thought lies beside the run."""
+    recorder = thinking(root)
+    description, train, diff, asi = recorder.change()
+    recorder.propose(description, train, diff, asi, source="agent")
+    recorder.keep_thoughts()
+    recorder.start()
+    recorder.print_log(1, ending=summary(1.76))
+    cost = {"seconds": 71.4, "tokens_in": 48_200.0, "tokens_out": 2_310.0, "dollars": 0.08}
+    recorder.finish("discard", 1.76, "1.7600 is no lower", description=description, asi=asi, source="agent", cost=cost)
+    recorder.begin()
     return recorder
 
 

@@ -31,6 +31,8 @@ STATES: dict[str, tuple[Recording, list[str], bool]] = {
     "earlier-segment": (sessions.two_segments, ["5", *["down"] * 8, "2"], True),
     "simplified": (sessions.lost, ["5", "down", "3"], True),
     "lost": (sessions.lost, ["3"], True),
+    "thinking": (sessions.thinking, [], True),
+    "thoughts-selected": (sessions.thought, ["5", "down", "t"], True),
     "gone": (sessions.gone, [], False),
     "warned": (sessions.warned, [], True),
     "crash-selected": (sessions.hundred, ["5", *["down"] * 5, "3"], True),

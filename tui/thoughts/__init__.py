@@ -1,0 +1,1 @@
+"""What a proposer thinks and says, wrapped and followed."""
