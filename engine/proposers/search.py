@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import Trial, TrialState, create_trial
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState, create_trial
 
 from engine import knobs as knob_edit
 from engine.knobs import Value
@@ -65,7 +66,8 @@ class Search:
         """``direction``: which way the metric improves, "lower" or "higher"."""
         self._settings = settings
         self._sign = 1 if direction == "lower" else -1
-        self._study = optuna.create_study(direction="minimize")
+        self._results = InMemoryStorage()
+        self._study = optuna.create_study(storage=self._results, direction="minimize")
         self._evolution: Evolution | None = None
         self._memory = MemoryLimit()
         self._seen: list[Seen] = []
@@ -183,19 +185,20 @@ class Search:
         thrashing: bool,
         is_guided: bool,
     ) -> dict[str, Value]:
-        self._study.sampler = self._sampler(chance.randrange(2**31))
-        trial = self._study.ask()
+        sampler = self._sampler(chance.randrange(2**31))
+        # A study remembers the results that it saw at its last ask. It is asked for no trial, which it would keep.
+        study = optuna.load_study(study_name=self._study.study_name, storage=self._results)
+        trial = create_trial(state=TrialState.RUNNING)
         moved = dict(knobs)
         for dimension in chosen:
             value = dimension.get(knobs)
             if value is None:
                 continue
             spread = dimension.kind.range(value, BOLD if thrashing else 1.0)
-            scalar = dimension.kind.decode(_suggest(trial, dimension.quantity, spread))
+            scalar = dimension.kind.decode(sampler.sample_independent(study, trial, dimension.quantity, spread))
             if scalar == value or not is_guided:  # TPE stays where a whole number or a choice did best so far
                 scalar = dimension.kind.decode(draw(spread, chance))
             moved[dimension.knob] = dimension.put(moved, scalar)
-        self._study.tell(trial, state=TrialState.FAIL)
         return {name: value for name, value in moved.items() if repr(value) != repr(knobs[name])}
 
     def _sampler(self, seed: int) -> BaseSampler:
@@ -316,19 +319,6 @@ def _quantities(seen: Seen) -> set[str]:
 
 def _fingerprint(knobs: dict[str, Value]) -> str:
     return repr(sorted(knobs.items()))
-
-
-def _suggest(trial: Trial, name: str, spread: BaseDistribution) -> float | int | str | bool:
-    match spread:
-        case FloatDistribution():
-            return trial.suggest_float(name, spread.low, spread.high, log=spread.log)
-        case IntDistribution():
-            return trial.suggest_int(name, spread.low, spread.high)
-        case CategoricalDistribution():
-            choice = trial.suggest_categorical(name, spread.choices)
-            assert isinstance(choice, float | int | str)
-            return choice
-    raise TypeError(f"no way to suggest from {spread}")
 
 
 def draw(spread: BaseDistribution, chance: random.Random) -> float | int | str | bool:

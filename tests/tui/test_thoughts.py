@@ -125,6 +125,11 @@ def test_a_new_width_counts_all_lines_again() -> None:
     while flow.advance(100):
         pass
     assert flow.lines == 100 and flow.first_line(7) == 14 and flow.paragraph_at(15) == 7
+    long = laid_out(("message", "short\n" + "word " * 700), cells=50)
+    place = long.place_of(41)
+    long.set_width(100)
+    long.advance(10_000)
+    assert long.line_of(place) == 21 and long.line_of(long.place_of(long.lines)) == long.lines
 
 
 def shown(app: Viewer) -> str:

@@ -143,6 +143,22 @@ class Flow:
         """Where a paragraph begins."""
         return self._ends[min(paragraph, len(self._ends)) - 1] if paragraph and self._ends else 0
 
+    def place_of(self, y: int) -> float:
+        """Where line ``y`` is, whatever the width: the number of its paragraph, and the share of it that is above."""
+        number = self.paragraph_at(y)
+        if number >= len(self._ends):
+            return number
+        first = self.first_line(number)
+        return number + (y - first) / (self._ends[number] - first)
+
+    def line_of(self, place: float) -> int:
+        """The line that has the text at a place."""
+        number = int(place)
+        first = self.first_line(number)
+        if number >= len(self._ends):
+            return first
+        return first + round((place - number) * (self._ends[number] - first))
+
     def line_at(self, y: int) -> Spans:
         """Line ``y``, from 0."""
         number = self.paragraph_at(y)

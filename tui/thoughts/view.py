@@ -17,8 +17,8 @@ class ThoughtsView(FollowingView):
         super().__init__(id=id)
         self._follower: TranscriptFollower | None = None
         self._flow = Flow()
-        self._kept_in_view: int | None = None
-        """The paragraph that is to be at the top again once the lines of a new width are counted."""
+        self._kept_in_view: float | None = None
+        """The place that is to be at the top again once the lines of a new width are counted."""
 
     @property
     def path(self) -> Path | None:
@@ -64,11 +64,11 @@ class ThoughtsView(FollowingView):
         elif self._kept_in_view is not None:
             self._keep_in_view(self._kept_in_view)
 
-    def _keep_in_view(self, paragraph: int) -> None:
+    def _keep_in_view(self, place: float) -> None:
         self._kept_in_view = None
         self._read_upto = self.line_count()
         self.refresh_lines_now()
-        self.move_to(self._flow.first_line(paragraph))
+        self.move_to(self._flow.line_of(place))
         self.post_message(self.Changed())
 
     def on_resize(self) -> None:
@@ -76,7 +76,7 @@ class ThoughtsView(FollowingView):
         if not self.size.width or cells == self._flow.cells:
             return
         if not self.following and self._kept_in_view is None:
-            self._kept_in_view = self._flow.paragraph_at(self.scroll_offset.y)
+            self._kept_in_view = self._flow.place_of(self.scroll_offset.y)
         self._flow.set_width(cells)
         self.look()
 
