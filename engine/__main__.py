@@ -1,4 +1,4 @@
-"""The detached engine's process: ``python -m engine DIR [--experiments N]``; what it says goes to engine.log."""
+"""The detached engine: ``python -m engine DIR [--experiments N] [--proposer P]``; what it says goes to engine.log."""
 
 import argparse
 import sys
@@ -14,9 +14,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m engine")
     parser.add_argument("directory", type=Path)
     parser.add_argument("--experiments", type=int)
+    parser.add_argument("--proposer", default="")
     options = parser.parse_args()
     try:
-        reason = run_engine(Workspace.at(options.directory), experiments=options.experiments)
+        workspace = Workspace.at(options.directory)
+        reason = run_engine(workspace, experiments=options.experiments, proposer=options.proposer)
     except AutoresearchError as error:
         print(f"{time.strftime('%F %T')} {error}", file=sys.stderr)
         return error.exit_code

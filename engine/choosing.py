@@ -5,12 +5,13 @@ The search learns from every result whoever proposed it, and takes the turn whil
 
 import ast
 import hashlib
-import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from engine import ablation, events, knobs, noise
+from engine import ablation, events, knobs, ledger, noise, spending
+from engine.budget import end_of_models, priced
 from engine.control import Control, Idea
 from engine.cycle import Cycle
 from engine.errors import WorkFailed
@@ -44,6 +45,8 @@ UNUSABLE_PROPOSALS = 10
 """So many in a row that can't be run, of the search: it has nothing left."""
 UNUSABLE_ANSWERS = 2
 """Of a model, which takes minutes and money for each: then the search takes the turn."""
+IDEA_ATTEMPTS = 3
+"""So often a model may fail at a person's idea before the idea is put aside."""
 LONGEST_REST = 8
 """Turns that a proposer in trouble is left alone for, at most; the rest doubles with each trouble in a row."""
 
@@ -62,27 +65,43 @@ class Chooser:
     team: Team
     _digests: dict[str, str] = field(init=False, default_factory=dict)
     _troubles: int = field(init=False, default=0)
+    """Of the model, in a row."""
     _rests_until: int = field(init=False, default=0)
+    """The turn at which the model is asked again."""
+    _put_off: Counter[str] = field(init=False, default_factory=Counter)
+    """How often the model could make nothing of an idea."""
+    _has_heard: bool = field(init=False, default=False)
+    """Whether the last proposal is of somebody who was told what the person says."""
+    _said_spent: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self._transcript = Transcript(self.workspace)
-        self.control.reads_prose = self.team.chosen.reads_prose
         self.cycle.mend = self.mend
 
-    def next(self, history: History, plan: Plan | None) -> InFlight:
-        """The next experiment, or the next run of a verification's ``plan``. Raises WorkFailed where there is none."""
+    def next(self, history: History, plan: Plan | None) -> InFlight | None:
+        """The next experiment, or the next run of a verification's ``plan``; None where the loop is to end meanwhile.
+
+        Raises WorkFailed where there is none, or where only a person can help the proposer.
+        """
         if (repeat := self._next_repeat(history, plan)) is not None:
             return repeat
-        self.log.emit(events.PhaseChanged(phase="proposing"))
+        self.log.emit(events.PhaseChanged(phase="proposing", run=history.next_run))
         parent = self.train.head()
         head = self.train.at(parent)
         if (given := self._given(history, head)) is not None:
             return self.cycle.begin(given, parent, measures_head=True)
         told = self.control.waiting_messages()
-        proposal = self._candidate(history, head, told)
+        self._transcript.begin()
+        self.control.proposing_run, self._has_heard = history.next_run, False
+        try:
+            proposal = self._candidate(history, head, told)
+        finally:
+            self.control.proposing_run = None
+        if proposal is None:
+            return None
         flight = self.cycle.begin(proposal, parent)
         self._transcript.keep(self.workspace.run_folder(flight.run))
-        if proposal.source not in ("queue", self.team.search.name):
+        if self._has_heard:
             self.control.messages_taken(told, flight.run)
         return flight
 
@@ -101,7 +120,11 @@ class Chooser:
                 return self._begin_repeat(history, repeat)
             except (NothingToProposeError, ablation.NotAloneError) as error:
                 raise WorkFailed(f"the verification can't go on: {error}.") from error
-        while (idea := self.control.next_idea()) and (wanted := ideas.run_to_repeat(idea.text)) is not None:
+        for idea in self.control.waiting_ideas():
+            if (wanted := ideas.run_to_repeat(idea.text)) is None:
+                if self._put_off[idea.id]:
+                    continue
+                break
             try:
                 return self._begin_repeat(history, Repeat(run=wanted, seed=noise.next_seed(history.segment)), idea.id)
             except NothingToProposeError as error:
@@ -152,7 +175,7 @@ class Chooser:
     def mend(self, source: str, failed: Failed) -> Proposal | None:
         """Have who proposed a candidate mend it; None where it can't. ``source``: who that was."""
         chosen = self.team.chosen
-        if not chosen.reads_prose or source in (self.team.search.name, "person", "baseline"):
+        if not chosen.reads_prose or source in (self.team.search.name, "person", "baseline") or self._is_spent():
             return None
         history = self.cycle.history()
         best = history.incumbent
@@ -160,35 +183,52 @@ class Chooser:
         if known is None:
             return None
         context = replace(self._context(history, known, ()), failed=failed)
+        self._transcript.begin()
+        self.log.emit(events.PhaseChanged(phase="mending", run=self.control.current_run))
         try:
             return self._ask(chosen, context, {_digest(failed.train)}, 1)
         except NothingToProposeError as error:
-            self.log.emit(events.Warned(message=f"{chosen.name} did not mend the crash: {error}"))
+            self._failed(f"{chosen.name} did not mend the crash: {error}", error)
             return None
 
-    def _candidate(self, history: History, incumbent: str, told: tuple[Idea, ...]) -> Proposal:
+    def _candidate(self, history: History, incumbent: str, told: tuple[Idea, ...]) -> Proposal | None:
+        """What is to run: a person's idea, or what the proposer thinks of; None where nobody wants it any more."""
         tried = self._tried(history)
         context = self._context(history, incumbent, told)
-        while idea := self.control.next_idea():
+        for idea in self.control.waiting_ideas():
+            if (proposal := self._of_idea(idea, context, tried)) is not None:
+                return replace(proposal, idea=idea.id)
+        if self._may_ask(context.turn) and not self.control.must_end_proposal:
             try:
-                proposal = self._of_idea(idea, context, tried)
-            except NothingToProposeError as error:
-                self.control.idea_taken(idea.id, problem=str(error))
-                continue
-            return replace(proposal, idea=idea.id)
-        if self.team.chosen is not self.team.search and context.turn >= self._rests_until:
-            try:
-                proposal = self._ask(self.team.chosen, context, tried, UNUSABLE_ANSWERS)
-                self._troubles = 0
-                return proposal
+                return self._ask(self.team.chosen, context, tried, UNUSABLE_ANSWERS)
             except NeedsPersonError as error:
+                self._failed(str(error), error)
                 raise WorkFailed(str(error)) from error
             except NothingToProposeError as error:
-                self._rest(context.turn, error)
+                if not self.control.stopping:
+                    self._rest(context.turn, error)
+        if self.control.stopping:
+            return None
         try:
             return self._ask(self.team.search, context, tried, UNUSABLE_PROPOSALS)
         except NothingToProposeError as error:
             raise WorkFailed(f"{self.team.search.name} has no next experiment: {error}") from error
+
+    def _may_ask(self, turn: int) -> bool:
+        """Whether the chosen proposer has this turn, where it is not the search alone."""
+        return self.team.chosen is not self.team.search and turn >= self._rests_until and not self._is_spent()
+
+    def _is_spent(self) -> bool:
+        """Whether models have used up what they may cost; said once."""
+        budget = self.settings.budget
+        if budget.tokens is None and budget.dollars is None:
+            return False
+        costs = (each.cost for each in ledger.read(self.workspace.ledger).experiments)
+        reason = end_of_models(budget, spending.total(costs) + self.control.spent_in_vain)
+        if reason and reason != self._said_spent:
+            self.log.emit(events.Warned(message=f"{reason}: the search goes on alone"))
+        self._said_spent = reason
+        return bool(reason)
 
     def _rest(self, turn: int, error: NothingToProposeError) -> None:
         """The search takes the turn; after trouble, some more turns."""
@@ -197,37 +237,75 @@ class Chooser:
             self._troubles += 1
             turns = min(2 ** (self._troubles - 1), LONGEST_REST)
         self._rests_until = turn + turns
-        self.log.emit(events.Warned(message=f"the search takes the turn, for {self.team.chosen.name} failed: {error}"))
+        who = "the search takes the turn" if turns == 1 else f"the search takes the next {turns} turns"
+        why = "a person took it away" if self.control.must_end_proposal else str(error)
+        self._failed(f"{who}, for {self.team.chosen.name} made no proposal: {why}", error)
 
-    def _of_idea(self, idea: Idea, context: Context, tried: set[str]) -> Proposal:
-        """A person's idea as a candidate: knobs and patches as they are, plain words by a proposer that reads them."""
+    def _failed(self, problem: str, error: NothingToProposeError) -> None:
+        self.control.proposal_failed(self.team.chosen.name, problem, error.cost.as_line())
+
+    def _of_idea(self, idea: Idea, context: Context, tried: set[str]) -> Proposal | None:
+        """A person's idea as a candidate: knobs and patches as they are, plain words by a proposer that reads them.
+
+        None where it cannot be one, which is said, or not yet, while the proposer is in trouble.
+        """
         try:
             return usable(ideas.propose(idea.text, context.incumbent, self.workspace.root), context.incumbent, tried)
-        except ideas.ProseError:
+        except ideas.ProseError as error:
             if not self.team.chosen.reads_prose:
-                raise
-        wanted = replace(context, idea=idea.text)
-        return replace(self._ask(self.team.chosen, wanted, tried, UNUSABLE_ANSWERS), source="queue")
+                self.control.idea_taken(idea.id, problem=str(error))
+                return None
+        except NothingToProposeError as error:
+            self.control.idea_taken(idea.id, problem=str(error))
+            return None
+        if self._is_spent():
+            self.control.idea_taken(idea.id, problem=f"it is in words, and {self._said_spent}")
+        elif self._may_ask(context.turn) and not self.control.must_end_proposal:
+            return self._of_prose(idea, context, tried)
+        return None
+
+    def _of_prose(self, idea: Idea, context: Context, tried: set[str]) -> Proposal | None:
+        try:
+            wanted = self._ask(self.team.chosen, replace(context, idea=idea.text), tried, UNUSABLE_ANSWERS)
+            return replace(wanted, source="queue")
+        except NeedsPersonError as error:
+            self._failed(str(error), error)
+            raise WorkFailed(str(error)) from error
+        except NothingToProposeError as error:
+            if self.control.stopping:
+                return None
+            self._put_off[idea.id] += 1
+            self._rest(context.turn, error)
+            if self._put_off[idea.id] == IDEA_ATTEMPTS or not isinstance(error, ProposerTroubleError):
+                self.control.idea_taken(idea.id, problem=str(error))
+            return None
 
     def _ask(self, proposer: Proposer, context: Context, tried: set[str], attempts: int) -> Proposal:
-        """Its first proposal that is worth a run, with what it took."""
-        watch = Watch(cancelled=lambda: self.control.stopping_now, say=self._transcript.say)
-        self._transcript.begin()
-        started = time.monotonic()
-        problem = ""
-        for _ in range(attempts):
+        """Its first proposal that is worth a run, with what all of them cost. Raises NothingToProposeError."""
+        watch = Watch(cancelled=lambda: self.control.must_end_proposal, say=self._hear)
+        cost = Cost()
+        while True:
+            attempts -= 1
+            proposal = None
             try:
-                proposal = usable(proposer.ask(context, watch), context.incumbent, tried)
-            except ProposerTroubleError:
-                raise
+                proposal = proposer.ask(context, watch)
+                chosen = usable(proposal, context.incumbent, tried)
             except NothingToProposeError as error:
-                problem = str(error)
-                if self.control.stopping_now:
-                    break
+                cost += priced(proposal.cost if proposal else error.cost, self.settings.prices)
+                error.cost = cost
+                if isinstance(error, ProposerTroubleError) or not attempts or watch.cancelled():
+                    raise
                 continue
-            cost = replace(proposal.cost, seconds=proposal.cost.seconds or time.monotonic() - started)
-            return replace(proposal, cost=Cost() if proposer is self.team.search else cost)
-        raise NothingToProposeError(problem)
+            cost += priced(proposal.cost, self.settings.prices)
+            if proposal.source != self.team.search.name:
+                self._has_heard, self._troubles = True, 0
+            return replace(chosen, cost=cost)
+
+    def _hear(self, kind: str, text: str) -> None:
+        """What a proposer says while it thinks; that it has to wait is worth an event."""
+        self._transcript.say(kind, text)
+        if kind == "wait":
+            self.log.emit(events.Warned(message=f"{self.team.chosen.name} waits: {text}"))
 
     def _context(self, history: History, incumbent: str, told: tuple[Idea, ...]) -> Context:
         floor = noise.floor(history.segment)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine import commands, events
+from engine import commands, events, spending
 from engine.commands import AnyCommand, CommandFollower, Received
 from engine.events import AnyEvent, Event, EventLog
 from engine.ledger import LedgerFile
@@ -43,7 +43,11 @@ class Control:
         """Whether the proposer can be told something in words."""
         self.current_run: int | None = None
         """The experiment that a skip can mean."""
+        self.proposing_run: int | None = None
+        """The experiment that is being thought of; a skip ends that."""
         self.skipped_run: int | None = None
+        self.spent_in_vain = spending.NOTHING
+        """By proposals that came to nothing."""
         self._changing = threading.RLock()
         self._workspace = workspace
         self._log = log
@@ -94,10 +98,15 @@ class Control:
             if by_person:
                 self._tell(events.Paused())
 
-    def next_idea(self) -> Idea | None:
-        """The first idea in the queue; it stays there until ``idea_taken`` says what became of it."""
+    @property
+    def must_end_proposal(self) -> bool:
+        """Whether nobody wants any more what is being thought of."""
+        return self.stopping or (self.proposing_run is not None and self.skipped_run == self.proposing_run)
+
+    def waiting_ideas(self) -> tuple[Idea, ...]:
+        """The queue, the first one first; an idea stays there until ``idea_taken`` says what became of it."""
         with self._changing:
-            return self.ideas[0] if self.ideas else None
+            return tuple(self.ideas)
 
     def idea_taken(self, identity: str, run: int | None = None, problem: str = "") -> None:
         """Say once what became of an idea; nothing is said of one that does not wait."""
@@ -113,6 +122,10 @@ class Control:
     def messages_taken(self, told: Iterable[Idea], run: int) -> None:
         for message in told:
             self._tell(events.MessageTaken(id=message.id, run=run))
+
+    def proposal_failed(self, proposer: str, problem: str, cost: dict[str, float]) -> None:
+        """Say that nothing came of a proposal; what it cost is remembered."""
+        self._tell(events.ProposalFailed(proposer=proposer, problem=problem, cost=cost))
 
     def recorded(self, run: int) -> None:
         """The run is over, and a skip of it with it: it may be run again."""
@@ -140,6 +153,9 @@ class Control:
                 self.skipped_run = run
             case events.Recorded(run=run):
                 self.recorded(run)
+            case events.ProposalFailed(cost=cost):
+                self.spent_in_vain += spending.of(cost)
+                self.skipped_run = None
             case events.IdeaQueued(id=identity, text=text):
                 self._queued.add(identity)
                 self.ideas.append(Idea(identity, text))
@@ -177,10 +193,10 @@ class Control:
                     self._tell(events.Resumed())
                 return "going on", ""
             case commands.Skip(run=run):
-                if run != self.current_run:
+                if run not in (self.current_run, self.proposing_run):
                     return "", f"run {run} is not running"
                 self._tell(events.SkipAsked(run=run))
-                return f"skipping run {run}", ""
+                return (f"skipping run {run}" if run == self.current_run else "taking the proposer's turn away"), ""
             case commands.Stop(now=now):
                 if is_stale:
                     return "", "asked of an engine that was gone already"

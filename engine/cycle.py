@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import msgspec
@@ -23,13 +23,14 @@ from engine.journal import InFlight, Phase
 from engine.judge import Candidate, Incumbent, Status, Verdict, judge, must_confirm
 from engine.ledger import Experiment, LedgerFile, Repeat
 from engine.measuring import Bench, Measurement
-from engine.proposers import Cost, Failed, Proposal, Result
+from engine.proposers import Failed, Proposal, Result
 from engine.proposers.team import Team
 from engine.repository import EXPERIMENT_TRAILER, REVERT_TRAILER, BranchMovedError, Repository
 from engine.runner import Run
 from engine.settings import Settings
 from engine.supervisor import Ending
 from engine.train_file import TrainFile
+from engine.transcript import Transcript
 from engine.workspace import PREPARE, PYPROJECT, TRAIN, RunFolder, Workspace
 
 MOST_FIXES = 2
@@ -69,7 +70,7 @@ class Cycle:
             asi=proposal.asi,
             measures_head=measures_head,
             idea=proposal.idea,
-            cost=_cost(proposal.cost),
+            cost=proposal.cost.as_line(),
         )
         self._fresh_folder(flight.run)
         self._fill_folder(flight, proposal.train)
@@ -209,6 +210,7 @@ class Cycle:
         if not folder.train.exists():
             folder.path.mkdir(exist_ok=True)
             self._fill_folder(flight, flight.fix)
+            Transcript(self.workspace).keep(folder)
 
     def _abandon(self, flight: InFlight) -> None:
         """Nothing was committed yet: the next proposal starts from what the branch holds now."""
@@ -302,7 +304,7 @@ class Cycle:
             fixes=number,
             fix=proposal.train,
             asi=flight.asi | {f"crash {number}, mended": crashed.failure},
-            cost=_added(flight.cost, _cost(proposal.cost)),
+            cost=_added(flight.cost, proposal.cost.as_line()),
         )
         return self._advance(mended, Phase.PROPOSED)
 
@@ -522,11 +524,6 @@ class Cycle:
 def _name(flight: InFlight) -> str:
     """What an experiment's commit and processes carry: its id, and which mended version it is."""
     return f"{flight.id}.{flight.fixes}" if flight.fixes else flight.id
-
-
-def _cost(cost: Cost) -> dict[str, float]:
-    """For the ledger: what is known and not nothing."""
-    return {name: round(value, 4) for name, value in asdict(cost).items() if value}
 
 
 def _added(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:

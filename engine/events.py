@@ -39,7 +39,7 @@ class EngineStopped(Event, frozen=True, kw_only=True, tag="engine_stopped"):
 
 
 class PhaseChanged(Event, frozen=True, kw_only=True, tag="phase_changed"):
-    """Where the loop stands now. ``phase``: proposing, or one of engine.journal.Phase, or idle."""
+    """Where the loop stands now. ``phase``: proposing, mending, one of engine.journal.Phase, or idle."""
 
     phase: str
     run: int | None = None

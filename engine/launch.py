@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from engine import preflight
-from engine.errors import WorkFailed
+from engine.errors import UnusableWorkspace, WorkFailed
 from engine.events import Event
 from engine.history import History
 from engine.loop import Loop
@@ -25,6 +25,7 @@ def run_engine(
     workspace: Workspace,
     *,
     experiments: int | None = None,
+    proposer: str = "",
     verification: Callable[[History], Plan] | None = None,
     waits_on_trouble: bool = True,
     listener: Callable[[Event], None] | None = None,
@@ -35,12 +36,15 @@ def run_engine(
     afterwards. Raises UnusableWorkspace or WorkFailed with the sentence for the person.
     """
     settings, repository = preflight.inspect(workspace)
+    if verification is None:
+        preflight.require_proposer(workspace, settings, proposer)
     with holding(workspace) as holder:
         loop = Loop(
             workspace=workspace,
             settings=settings,
             repository=repository,
             experiments=experiments,
+            proposer=proposer,
             verification=verification,
             waits_on_trouble=waits_on_trouble,
             listener=listener,
@@ -65,18 +69,26 @@ async def _until_signalled(loop: Loop) -> str:
     return reason
 
 
-def start_detached(workspace: Workspace, *, experiments: int | None = None) -> None:
+def start_detached(workspace: Workspace, *, experiments: int | None = None, proposer: str = "") -> None:
     """Start an engine in a session of its own, unless one runs already; returns once it holds the workspace.
 
     Raises UnusableWorkspace before anything is started, WorkFailed if the engine does not come up.
     """
     if engine_of(workspace) is not None:
+        if proposer:
+            raise UnusableWorkspace(
+                f"an engine runs in {workspace.root} already, and goes on as it was started: `autoresearch-tui stop "
+                f"{workspace.root}` ends it, then --proposer counts."
+            )
         return
-    preflight.inspect(workspace)
+    settings, _ = preflight.inspect(workspace)
+    preflight.require_proposer(workspace, settings, proposer)
     workspace.state.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "engine", str(workspace.root)]
     if experiments is not None:
         command += ["--experiments", str(experiments)]
+    if proposer:
+        command += ["--proposer", proposer]
     with workspace.engine_log.open("ab") as log:
         process = subprocess.Popen(
             command,

@@ -7,12 +7,16 @@ survives here, in one place: it pauses with one sentence, and goes on from the j
 import asyncio
 import errno
 import os
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+import msgspec
+
 from engine import conditions, document, events, journal, ledger, safekeeping, settings
+from engine.budget import end_of_session
 from engine.choosing import Chooser
 from engine.control import Control
 from engine.cycle import Cycle
@@ -26,7 +30,7 @@ from engine.ledger import Config, LedgerFile
 from engine.measuring import Bench
 from engine.proposers.team import Team
 from engine.repository import Repository
-from engine.settings import Settings
+from engine.settings import BudgetSettings, Settings
 from engine.train_file import TrainFile
 from engine.verification import Plan
 from engine.workspace import Workspace
@@ -45,6 +49,8 @@ class Loop:
     repository: Repository
     experiments: int | None = None
     """How many experiments after the baseline the session is to have; None: for ever."""
+    proposer: str = ""
+    """Who proposes, whatever autoresearch.toml says; empty: as it says."""
     verification: Callable[[History], Plan] | None = None
     """Plans what to run again once nothing is in flight; no experiment is made then."""
     waits_on_trouble: bool = True
@@ -60,6 +66,7 @@ class Loop:
     _team: Team = field(init=False)
     _chooser: Chooser = field(init=False)
     _plan: Plan | None = field(init=False, default=None)
+    _began: float = field(init=False, default_factory=time.monotonic)
     _compared: bool = field(init=False, default=False)
     """Whether this engine's runs are known to be comparable with those of the segment."""
 
@@ -121,13 +128,14 @@ class Loop:
             log=self._log,
             team=self._team,
         )
+        self._control.reads_prose = self._team.chosen.reads_prose
         self._log.emit(
             events.EngineStarted(
                 pid=os.getpid(),
                 branch=branch,
                 proposer="verify" if self.verification else self._team.chosen.name,
                 limit_seconds=self.settings.run.limit_seconds,
-                experiments=self.experiments,
+                experiments=self._budget.experiments,
             )
         )
         if said:
@@ -139,6 +147,7 @@ class Loop:
             self._team.tell(result)
 
     def __post_init__(self) -> None:
+        self.settings = settings.with_proposer(self.settings, self.proposer)
         self._log = EventLog(self.workspace, self.listener)
         self._team = Team(self.workspace, self.settings)
 
@@ -201,6 +210,8 @@ class Loop:
                 await asyncio.sleep(LISTEN_SECONDS)
                 return None
             flight = await asyncio.to_thread(self._next_flight, history)
+            if flight is None:
+                return None
         await self._cycle.finish(flight)
         if flight.repeat is None:
             await asyncio.to_thread(self._mind_thrashing)
@@ -234,11 +245,15 @@ class Loop:
         names = guards.changed()
         if not names:
             return
-        chosen = settings.load(self.workspace)
+        chosen = settings.with_proposer(settings.load(self.workspace), self.proposer)
         suspicious = sorted(guards.committed_in_run)
         guards.take_in()
         self.settings = self._cycle.settings = self._cycle.bench.settings = self._chooser.settings = chosen
         self._compared = False
+        if chosen != self._team.settings:
+            self._team.close()
+            self._team.take_in(chosen, History.of(self.workspace).results())
+            self._control.reads_prose = self._team.chosen.reads_prose
         if suspicious:
             raise WorkFailed(
                 f"{' and '.join(suspicious)} was changed and committed during a run: look at the commit, and "
@@ -253,11 +268,16 @@ class Loop:
             if self._plan is None:
                 self._plan = self.verification(history)
             return "verified" if self._plan.next_turn(history.segment) is None else None
-        if not history.has(self.experiments):
-            return None
-        return "1 experiment is done" if self.experiments == 1 else f"{self.experiments} experiments are done"
+        hours = (time.monotonic() - self._began) / 3600
+        return end_of_session(self._budget, history, hours) or None
 
-    def _next_flight(self, history: History) -> InFlight:
+    @property
+    def _budget(self) -> BudgetSettings:
+        """What the session may take; what was asked for at the start of the engine counts before autoresearch.toml."""
+        budget = self.settings.budget
+        return budget if self.experiments is None else msgspec.structs.replace(budget, experiments=self.experiments)
+
+    def _next_flight(self, history: History) -> InFlight | None:
         self._train.require_branch()
         self._data.require()
         if (left := self._chooser.left_behind(history)) is not None:

@@ -4,6 +4,7 @@ import subprocess
 
 from engine import journal, obstacles, settings
 from engine.errors import UnusableWorkspace
+from engine.proposers.team import require_model
 from engine.repository import Repository
 from engine.runner import environment_of_prepare, python_command
 from engine.settings import Settings
@@ -38,6 +39,11 @@ def inspect(workspace: Workspace) -> tuple[Settings, Repository]:
     obstacles.refuse_missing_uv(chosen)
     _require_data(workspace, chosen)
     return chosen, repository
+
+
+def require_proposer(workspace: Workspace, chosen: Settings, name: str = "") -> None:
+    """Raises UnusableWorkspace where who is to propose (``name``, or whom the settings name) cannot work here."""
+    require_model(workspace, settings.with_proposer(chosen, name))
 
 
 def _require_train(workspace: Workspace, repository: Repository) -> None:

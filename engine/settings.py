@@ -1,6 +1,6 @@
 """This workspace's settings, autoresearch.toml: one typed model with its defaults."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -11,6 +11,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 """At most some thirty years: a timer takes no infinity."""
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Amount = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -114,10 +115,6 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For one answer."""
     patience_seconds: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 1800.0
     """How long rate limits are waited out for one answer, in all, before the proposal is given up."""
-    dollars_in: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    """Dollars for a million tokens that the endpoint reads; without prices no cost is known but what it reports."""
-    dollars_out: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    """Dollars for a million tokens that it writes, thoughts included."""
     options: dict[str, bool | int | float | str | list[Any] | dict[str, Any]] = {}
     """More of the request, sent as it is: temperature, max_tokens, reasoning_effort, …"""
 
@@ -133,11 +130,36 @@ class HybridSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of which turns they are."""
 
 
+class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a session may take; None: no limit."""
+
+    experiments: Count | None = None
+    """After the baseline; then the session is over."""
+    hours: Positive | None = None
+    """Of an engine; then it ends after the experiment that is under way."""
+    tokens: Count | None = None
+    """Read and written by models in the whole session; then the search goes on alone."""
+    dollars: Amount | None = None
+    """The same."""
+
+
+class PriceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a million tokens costs in dollars. Without prices no cost is known but what an agent or endpoint says."""
+
+    tokens_in: Amount | None = None
+    """That a model reads."""
+    tokens_out: Amount | None = None
+    """That it writes, thoughts included."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of autoresearch.toml."""
 
     name: str = "Optimize val_bpb"
-    proposer: Literal["search"] = "search"
+    proposer: Literal["search", "agent", "command", "chat", "hybrid"] = "search"
+    """What chooses the next change."""
+    budget: BudgetSettings = BudgetSettings()
+    prices: PriceSettings = PriceSettings()
     run: RunSettings = RunSettings()
     policy: PolicySettings = PolicySettings()
     search: SearchSettings = SearchSettings()
@@ -148,6 +170,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hybrid: HybridSettings = HybridSettings()
 
 
+PROPOSERS = get_args(get_type_hints(Settings)["proposer"])
+
+
 def load(workspace: Workspace) -> Settings:
     """The workspace's settings; the defaults where it has no file. Raises UnusableWorkspace."""
     try:
@@ -156,3 +181,12 @@ def load(workspace: Workspace) -> Settings:
         return Settings()
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnusableWorkspace(f"{SETTINGS} is not usable: {error}.") from error
+
+
+def with_proposer(settings: Settings, name: str) -> Settings:
+    """The settings with another proposer; as they are where it has no name. Raises UnusableWorkspace."""
+    if not name:
+        return settings
+    if name not in PROPOSERS:
+        raise UnusableWorkspace(f"there is no proposer {name}: it is one of {', '.join(PROPOSERS)}.")
+    return msgspec.structs.replace(settings, proposer=name)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -28,8 +29,8 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Transcript:
-    """The transcript of the proposal that is being made; written from the proposer's thread. Not durable: evidence of
-    how an idea came about is no state."""
+    """The transcript of the proposal that is being made; written from the proposer's thread. Not durable, and left out
+    where the disk is full: evidence of how an idea came about is no state."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._path = workspace.proposing
@@ -38,14 +39,14 @@ class Transcript:
 
     def begin(self) -> None:
         """Start anew."""
-        with self._writing:
+        with self._writing, suppress(OSError):
             self._path.parent.mkdir(exist_ok=True)
             self._path.write_bytes(b"")
             self._size = 0
 
     def say(self, kind: str, text: str) -> None:
         line = msgspec.json.encode(Said(round(time.time(), 3), kind, text)) + b"\n"
-        with self._writing:
+        with self._writing, suppress(OSError):
             if self._size >= MOST_BYTES:
                 return
             self._size += len(line)
@@ -56,7 +57,7 @@ class Transcript:
 
     def keep(self, folder: RunFolder) -> None:
         """Put it beside the run that came of it; nothing where nobody said anything."""
-        with self._writing:
+        with self._writing, suppress(OSError):
             if self._path.exists() and self._path.stat().st_size:
                 self._path.replace(folder.transcript)
 

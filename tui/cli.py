@@ -24,6 +24,7 @@ from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.initialize import PROFILES, Profile, initialize
 from engine.metrics import MetricScanner
 from engine.presence import engine_of
+from engine.settings import PROPOSERS
 from engine.verification import RUNS_EACH
 from engine.workspace import Workspace
 from tui.headless import Headless
@@ -49,6 +50,14 @@ def directory(default: str | None = ".") -> Decorator:
 def experiments() -> Decorator:
     return click.option(
         "--experiments", type=click.IntRange(min=0), help="How many experiments after the baseline the session has."
+    )
+
+
+def proposer_option() -> Decorator:
+    return click.option(
+        "--proposer",
+        type=click.Choice(PROPOSERS),
+        help="What chooses the next change, whatever autoresearch.toml says.",
     )
 
 
@@ -133,9 +142,11 @@ def prepare_data(workspace: Workspace, options: tuple[str, ...]) -> int:
 @directory()
 @headless_flag()
 @experiments()
-def run_loop(workspace: Workspace, headless: bool, experiments: int | None) -> int:
+@proposer_option()
+def run_loop(workspace: Workspace, headless: bool, experiments: int | None, proposer: str | None) -> int:
     """The loop: with --headless in the foreground and without a screen, for scripts and CI."""
-    return _run_headless(workspace, experiments) if headless else _show(workspace, experiments)
+    show = _run_headless if headless else _show
+    return show(workspace, experiments, proposer or "")
 
 
 @cli.command("stop")
@@ -200,17 +211,23 @@ def parse_metrics() -> int:
     return 0
 
 
-def _run_headless(workspace: Workspace, experiments: int | None) -> int:
+def _run_headless(workspace: Workspace, experiments: int | None, proposer: str = "") -> int:
     headless = Headless(workspace)
-    reason = launch.run_engine(workspace, experiments=experiments, waits_on_trouble=False, listener=headless.on_event)
+    reason = launch.run_engine(
+        workspace,
+        experiments=experiments,
+        proposer=proposer,
+        waits_on_trouble=False,
+        listener=headless.on_event,
+    )
     print(reason, file=sys.stderr)
     return 0
 
 
-def _show(workspace: Workspace, experiments: int | None) -> int:
+def _show(workspace: Workspace, experiments: int | None, proposer: str = "") -> int:
     if not _has_terminal():
         raise UnusableWorkspace("the screen needs a terminal: `autoresearch-tui run --headless` does without one.")
-    launch.start_detached(workspace, experiments=experiments)
+    launch.start_detached(workspace, experiments=experiments, proposer=proposer)
     from tui.app import view
 
     return view(workspace)

@@ -11,6 +11,7 @@ WORDS = {
     "committed": "starting",
     "running": "training",
     "measured": "judging",
+    "mending": "mending",
     "judged": "recording",
     "recorded": "recording",
     "idle": "idle",

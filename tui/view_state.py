@@ -39,7 +39,7 @@ from engine.workspace import RunFolder, Workspace
 from tui.progress import Progress
 from tui.text import clean
 
-UNDER_WAY = ("proposed", "committed", "running", "measured", "judged", "recorded")
+UNDER_WAY = ("proposed", "committed", "running", "measured", "mending", "judged", "recorded")
 
 
 @dataclass(frozen=True)

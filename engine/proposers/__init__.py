@@ -1,7 +1,7 @@
 """What chooses the next change to train.py, in the ask/tell form of hyper-parameter optimisers (DESIGN §9)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from engine.ledger import Asi, Experiment
@@ -16,6 +16,19 @@ class Cost:
     tokens_out: int = 0
     dollars: float | None = None
     """None where nobody said, and no price is known."""
+
+    def __add__(self, other: "Cost") -> "Cost":
+        known = [each for each in (self.dollars, other.dollars) if each is not None]
+        return Cost(
+            seconds=self.seconds + other.seconds,
+            tokens_in=self.tokens_in + other.tokens_in,
+            tokens_out=self.tokens_out + other.tokens_out,
+            dollars=sum(known) if known else None,
+        )
+
+    def as_line(self) -> dict[str, float]:
+        """For the ledger and the events: what is known and not nothing."""
+        return {name: round(value, 6) for name, value in asdict(self).items() if value}
 
 
 @dataclass(frozen=True)
@@ -130,6 +143,10 @@ class Proposer(Protocol):
 
     def reflect(self, result: Result) -> str:
         """What to try next, for the notes of a result that it is about to be told (``next_action_hint``)."""
+        ...
+
+    def require(self) -> None:
+        """Raises NeedsPersonError where it cannot work as it is set up; starts nothing."""
         ...
 
     def close(self) -> None:

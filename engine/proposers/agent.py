@@ -250,6 +250,10 @@ class Agent:
     def reflect(self, result: Result) -> str:
         return ""
 
+    def require(self) -> None:
+        chosen = self._settings.agent
+        command_line(chosen.command, environment(chosen.environment, self._workspace.drafts), self._workspace, "agent")
+
     def close(self) -> None:
         self._closing.set()
         with self._asking:
@@ -301,7 +305,7 @@ class Agent:
             for remaining in reversed(range(MOST_TURNS)):
                 dollars = session.manners.dollars
                 response = await session.prompt(text, clock)
-                cost = _with(cost, response.usage, _difference(dollars, session.manners.dollars))
+                cost += _cost(response.usage, _difference(dollars, session.manners.dollars))
                 voice.flush()
                 changes = session.draft.changes()
                 for each in changes.others:
@@ -314,7 +318,7 @@ class Agent:
                 if response.stop_reason == "refusal":
                     raise ProposerTroubleError(f"{session.name} refused to propose anything.")
                 if remaining:
-                    voice.say("wait", f"reminded: it {fault}")
+                    voice.say("refused", f"reminded: it {fault}")
                     text = reminder(fault, session.manners.refused)
             raise ProposerTroubleError(f"{session.name} {fault}, and after a reminder too.")
         except NothingToProposeError as error:
@@ -348,13 +352,12 @@ class Agent:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-def _with(cost: Cost, usage: Usage | None, dollars: float | None) -> Cost:
-    """The cost with that of one more turn, as far as the agent reports it."""
-    known = [each for each in (cost.dollars, dollars) if each is not None]
+def _cost(usage: Usage | None, dollars: float | None) -> Cost:
+    """Of one turn, as far as the agent reports it."""
     return Cost(
-        tokens_in=cost.tokens_in + (usage.input_tokens + (usage.cached_read_tokens or 0) if usage else 0),
-        tokens_out=cost.tokens_out + (usage.output_tokens + (usage.thought_tokens or 0) if usage else 0),
-        dollars=sum(known) if known else None,
+        tokens_in=usage.input_tokens + (usage.cached_read_tokens or 0) if usage else 0,
+        tokens_out=usage.output_tokens + (usage.thought_tokens or 0) if usage else 0,
+        dollars=dollars,
     )
 
 

@@ -32,6 +32,7 @@ class Chat:
     """Asks for an edit, and asks again where there is none that can be run."""
 
     name = "chat"
+    reads_prose = True
 
     def __init__(self, settings: Settings, *, backoff: float = BACKOFF_SECONDS) -> None:
         """``backoff``: seconds to wait after a server's first fault."""
@@ -48,7 +49,7 @@ class Chat:
         try:
             for _ in range(1 + SENT_BACK):
                 answer = self._endpoint.answer(messages, watch)
-                cost = _with(cost, answer)
+                cost += Cost(tokens_in=answer.tokens_in, tokens_out=answer.tokens_out, dollars=answer.dollars)
                 try:
                     train = _usable(answer, context)
                 except BadEditError as error:
@@ -79,6 +80,9 @@ class Chat:
         """The model said with its edit what to try next."""
         return ""
 
+    def require(self) -> None:
+        self._endpoint.require()
+
     def close(self) -> None:
         """It runs no process."""
 
@@ -105,14 +109,3 @@ def _sent_back(answer: Answer, problem: str) -> list[Message]:
         {"role": "assistant", "content": cut(answer.text, REMEMBERED) or "(nothing)"},
         {"role": "user", "content": f"That cannot be used: {problem} Answer anew, with the whole edit and its notes."},
     ]
-
-
-def _with(cost: Cost, answer: Answer) -> Cost:
-    """The cost with that of one more answer; dollars as far as they are known."""
-    known = [each for each in (cost.dollars, answer.dollars) if each is not None]
-    return replace(
-        cost,
-        tokens_in=cost.tokens_in + answer.tokens_in,
-        tokens_out=cost.tokens_out + answer.tokens_out,
-        dollars=sum(known) if known else None,
-    )

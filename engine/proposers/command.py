@@ -105,6 +105,10 @@ class Command:
     def reflect(self, result: Result) -> str:
         return ""
 
+    def require(self) -> None:
+        given = environment(self._settings.environment, self._workspace.drafts)
+        command_line(self._template, given, self._workspace, "command")
+
     def close(self) -> None:
         self._closing.set()
         with self._asking:
@@ -123,7 +127,7 @@ class Command:
             if not fault:
                 return propose(context, changes, answer, [], source=self.name, cost=Cost(seconds=clock.seconds))
             if remaining:
-                voice.say("wait", f"reminded: it {fault}")
+                voice.say("refused", f"reminded: it {fault}")
                 prompt = f"Read {CONTEXT} and do what it says. {reminder(fault, [])}"
         raise ProposerTroubleError(f"{self._program} {fault}, and after a reminder too.")
 
@@ -131,14 +135,18 @@ class Command:
     def _program(self) -> str:
         return self._settings.preset or (self._settings.command or ["the command"])[0]
 
-    def _command(self, prompt: str, draft: Draft) -> list[str]:
+    @property
+    def _template(self) -> list[str]:
+        """The command line with its blanks."""
         if self._settings.preset and self._settings.preset not in PRESETS:
             raise NeedsPersonError(
                 f"[command] preset {self._settings.preset!r} is none of {', '.join(PRESETS)}: take one, or set command."
             )
-        template = PRESETS[self._settings.preset].command if self._settings.preset else self._settings.command
+        return list(PRESETS[self._settings.preset].command) if self._settings.preset else self._settings.command
+
+    def _command(self, prompt: str, draft: Draft) -> list[str]:
         context = str(draft.path / CONTEXT)
-        words = (word.replace("{context}", context).replace("{prompt}", prompt) for word in template)
+        words = (word.replace("{context}", context).replace("{prompt}", prompt) for word in self._template)
         return [*words, *self._settings.arguments]
 
     def _run(self, prompt: str, draft: Draft, clock: Clock, voice: Voice) -> str:

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -98,6 +99,7 @@ class Endpoint:
 
     def answer(self, messages: list[Message], watch: Watch) -> Answer:
         """The model's answer to a conversation. Raises NothingToProposeError and its kinds; not for an event loop."""
+        self.require()
         key = self._key()
         loop = asyncio.new_event_loop()
         try:
@@ -105,6 +107,14 @@ class Endpoint:
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
+
+    def require(self) -> None:
+        """Raises NeedsPersonError where the settings, the key or a package is missing."""
+        self._key()
+        if not all(find_spec(name) for name in ("openai", "httpx2")):
+            raise NeedsPersonError(
+                "the chat proposer needs the openai package: `pip install 'autoresearch-tui[chat]'`."
+            )
 
     def _key(self) -> str:
         """The key; empty where none is wanted. Raises NeedsPersonError where it or the settings cannot work."""
@@ -136,13 +146,9 @@ class Endpoint:
                 await asyncio.wait({task}, timeout=1)
 
     async def _patiently(self, messages: list[Message], key: str, watch: Watch) -> Answer:
-        try:
-            import httpx2
-            import openai
-        except ImportError as error:
-            raise NeedsPersonError(
-                "the chat proposer needs the openai package: `pip install 'autoresearch-tui[chat]'`."
-            ) from error
+        import httpx2
+        import openai
+
         settings = self._settings
         pauses = _Pauses(self._host, settings.patience_seconds, self._backoff)
         async with openai.AsyncOpenAI(
@@ -189,7 +195,7 @@ class Endpoint:
                         break
         if is_stream and not (listener.finish or listener.is_done or listener.is_too_long):
             raise _BrokenError("the connection was cut in the middle of an answer")
-        return listener.answer(self._settings)
+        return listener.answer()
 
     def _refusal(self, error: "APIStatusError", key: str) -> str:
         """What a status says, if it may pass. Raises what a status means that will not."""
@@ -271,7 +277,7 @@ class _Listener:
             if piece.content:
                 self.text.append(piece.content)
 
-    def answer(self, settings: ChatSettings) -> Answer:
+    def answer(self) -> Answer:
         """All of it. Call it once the endpoint is done."""
         self._flush()
         problem = ""
@@ -286,7 +292,7 @@ class _Listener:
             problem=problem,
             tokens_in=self.usage.prompt_tokens or 0,
             tokens_out=self.usage.completion_tokens or 0,
-            dollars=_dollars(self.usage, settings),
+            dollars=self.usage.cost,
         )
 
     def _take(self, kind: str, text: str) -> None:
@@ -360,11 +366,3 @@ def _without_thoughts(text: str) -> str:
     """What a model thinks aloud in its answer (<think>…</think>) is no part of it."""
     _, end, answer = text.rpartition("</think>")
     return answer if end else ("" if text.lstrip().startswith("<think>") else text)
-
-
-def _dollars(usage: _Usage, settings: ChatSettings) -> float | None:
-    is_reported = usage.prompt_tokens is not None or usage.completion_tokens is not None
-    if not is_reported or (settings.dollars_in is None and settings.dollars_out is None):
-        return usage.cost
-    read, written = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    return (read * (settings.dollars_in or 0) + written * (settings.dollars_out or 0)) / 1e6

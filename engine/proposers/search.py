@@ -157,6 +157,9 @@ class Search:
             return f"{moved}: no effect from here, the metric is the same to the last digit; try another knob"
         return f"{moved}: smaller steps, the other direction, or another knob"
 
+    def require(self) -> None:
+        """It needs nothing but train.py."""
+
     def close(self) -> None:
         """It runs no process."""
 

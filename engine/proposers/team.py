@@ -1,8 +1,11 @@
 """Who proposes in a session: the one that was chosen, with the search beside it, which learns from every result."""
 
+from collections.abc import Iterable
+
 from engine.errors import UnusableWorkspace
 from engine.history import History
-from engine.proposers import Proposer, Result
+from engine.proposers import NeedsPersonError, Proposer, Result
+from engine.proposers.hybrid import Hybrid
 from engine.proposers.search import Search
 from engine.settings import Settings
 from engine.workspace import Workspace
@@ -13,23 +16,29 @@ class Team:
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self._workspace = workspace
-        self._settings = settings
-        self.search: Proposer = self._new_search()
-        self._other = None if settings.proposer == "search" else build(workspace, settings)
+        self.take_in(settings, ())
 
-    @property
-    def chosen(self) -> Proposer:
-        return self._other or self.search
+    def take_in(self, settings: Settings, past: Iterable[Result]) -> None:
+        """Have those propose that ``settings`` names; they are told what happened so far."""
+        self.settings = settings
+        self._model = model_of(self._workspace, settings)
+        self.begin_segment()
+        for result in past:
+            self.tell(result)
 
     def begin_segment(self) -> None:
         """What was learned so far is not comparable with what comes."""
-        self.search = self._new_search()
+        direction = History.of(self._workspace).segment.config.best_direction
+        self.search = Search(self.settings.search, direction)
+        self.chosen: Proposer = self._model or self.search
+        if self._model is not None and self.settings.proposer == "hybrid":
+            self.chosen = Hybrid(self.settings.hybrid, self.search, self._model)
 
     def tell(self, result: Result) -> None:
         """Let everybody learn from a result."""
         self.search.tell(result)
-        if self._other is not None:
-            self._other.tell(result)
+        if self._model is not None:
+            self._model.tell(result)
 
     def reflect(self, result: Result) -> str:
         """What to try next, for a result's notes."""
@@ -38,13 +47,38 @@ class Team:
     def close(self) -> None:
         """The engine ends: leave no process behind."""
         self.search.close()
-        if self._other is not None:
-            self._other.close()
-
-    def _new_search(self) -> Search:
-        return Search(self._settings.search, History.of(self._workspace).segment.config.best_direction)
+        if self._model is not None:
+            self._model.close()
 
 
-def build(workspace: Workspace, settings: Settings) -> Proposer:
-    """The proposer that autoresearch.toml names. Raises UnusableWorkspace where it can't be had here."""
-    raise UnusableWorkspace(f"there is no proposer {settings.proposer} in {workspace.root}.")
+def model_of(workspace: Workspace, settings: Settings) -> Proposer | None:
+    """The agent, program or endpoint that autoresearch.toml names; None where only the search proposes.
+
+    Their libraries are large, so that only the one that is wanted is imported.
+    """
+    match settings.hybrid.proposer if settings.proposer == "hybrid" else settings.proposer:
+        case "agent":
+            from engine.proposers.agent import Agent
+
+            return Agent(settings, workspace)
+        case "command":
+            from engine.proposers.command import Command
+
+            return Command(settings, workspace)
+        case "chat":
+            from engine.proposers.chat import Chat
+
+            return Chat(settings)
+        case "search":
+            return None
+
+
+def require_model(workspace: Workspace, settings: Settings) -> None:
+    """Raises UnusableWorkspace where the proposer cannot work as it is set up (not installed, no key, no model)."""
+    model = model_of(workspace, settings)
+    if model is None:
+        return
+    try:
+        model.require()
+    except NeedsPersonError as error:
+        raise UnusableWorkspace(str(error)) from error

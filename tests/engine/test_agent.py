@@ -91,7 +91,7 @@ def test_an_agent_that_edits_nothing_is_reminded_once(agent: Agent) -> None:
     with pytest.raises(ProposerTroubleError, match=r"changed nothing in train\.py") as raised:
         agent.ask(wants("nothing", turn=2), heard.watch)
     assert raised.value.cost.tokens_in == 20  # of both turns
-    assert len(heard.of("wait")) == 2  # one each
+    assert len(heard.of("refused")) == 2  # one each
 
 
 def test_a_proposal_that_was_run_before_is_none(agent: Agent) -> None:

@@ -90,7 +90,7 @@ def test_what_else_is_changed_is_dropped_and_named(made: Made) -> None:
 def test_a_program_that_edits_nothing_is_run_once_more(made: Made) -> None:
     heard = Heard()
     check_rate(made().ask(wants("late", 0.05), heard.watch), 0.05)
-    assert heard.of("wait") == ["reminded: it changed nothing in train.py"]
+    assert heard.of("refused") == ["reminded: it changed nothing in train.py"]
 
 
 @pytest.mark.parametrize("behaviour", ["question", "link"])

@@ -9,6 +9,7 @@ from engine.ledger import Experiment
 from engine.proposers import (
     SILENT,
     Context,
+    Cost,
     Failed,
     NeedsPersonError,
     NothingToProposeError,
@@ -99,53 +100,16 @@ def test_every_result_is_told_to_both() -> None:
     assert "1 of them failures" in model.asked[-1].search_state
 
 
-def test_in_trouble_the_search_takes_the_turn_and_the_model_rests_longer_each_time() -> None:
-    model = Scripted(trouble=ProposerTroubleError("the endpoint is gone."))
-    said: list[str] = []
-    each = hybrid(model, share=1.0)
-    watch = Watch(say=lambda kind, text: said.append(f"{kind}: {text}"))
-    asked: list[int] = []
-    for turn in range(1, 40):
-        assert each.ask(context(turn), watch).source == "search"
-        if len(model.asked) > len(asked):
-            asked.append(turn)
-    assert asked == [1, 3, 7, 15, 31]
-    assert said[0] == "error: scripted: the endpoint is gone. The search takes over until turn 3."
-
-
-def test_a_model_that_recovered_is_asked_as_before() -> None:
-    model = Scripted(trouble=ProposerTroubleError("gone."))
-    each = hybrid(model, share=1.0)
-    assert sources(each, 2) == ["search", "search"]
-    model.trouble = None
-    assert [each.ask(context(turn)).source for turn in (3, 4)] == ["scripted", "scripted"]
-    model.trouble = ProposerTroubleError("gone again.")
-    assert each.ask(context(5)).source == "search"
-    model.trouble = None
-    assert [each.ask(context(turn)).source for turn in (6, 7)] == ["search", "scripted"]
-
-
-def test_training_goes_on_while_a_person_has_to_log_in() -> None:
-    assert hybrid(Scripted(trouble=NeedsPersonError("log in.")), share=1.0).ask(context(1)).source == "search"
-
-
-def test_a_model_without_an_edit_gives_the_search_this_turn_only() -> None:
-    model = Scripted(trouble=NothingToProposeError("no edit."))
-    each = hybrid(model, share=1.0)
-    assert sources(each, 3) == ["search"] * 3
-    assert len(model.asked) == 3
-
-
-def test_what_is_cancelled_is_proposed_by_nobody() -> None:
-    each = hybrid(Scripted(trouble=NothingToProposeError("cancelled.")), share=1.0)
-    with pytest.raises(NothingToProposeError, match="cancelled"):
-        each.ask(context(1), Watch(cancelled=lambda: True))
-
-
-def test_asked_again_for_the_same_experiment_the_search_proposes() -> None:
-    each = hybrid(Scripted(), share=1.0)
-    assert [each.ask(context(1)).source for _ in range(2)] == ["scripted", "search"]
-    assert each.ask(context(2)).source == "scripted"
+def test_a_model_in_trouble_says_so_and_a_login_keeps_nobody_from_going_on() -> None:
+    """Whoever asks lets the search take the turn; nothing of a night with a search needs a person."""
+    with pytest.raises(ProposerTroubleError, match="gone"):
+        hybrid(Scripted(trouble=ProposerTroubleError("gone.")), share=1.0).ask(context(1))
+    wanted = NeedsPersonError("log in.")
+    wanted.cost = Cost(seconds=2)
+    with pytest.raises(ProposerTroubleError, match="log in") as raised:
+        hybrid(Scripted(trouble=wanted), share=1.0).ask(context(1))
+    assert not isinstance(raised.value, NeedsPersonError)
+    assert raised.value.cost == Cost(seconds=2)
 
 
 def test_an_idea_in_words_and_a_crash_to_mend_are_the_models() -> None:
@@ -158,12 +122,10 @@ def test_an_idea_in_words_and_a_crash_to_mend_are_the_models() -> None:
         each.ask(context(2, idea="use SwiGLU"))
 
 
-def test_what_a_person_says_is_for_the_model_once_it_does_not_rest() -> None:
-    model = Scripted(trouble=ProposerTroubleError("gone."))
+def test_what_a_person_says_is_for_the_model() -> None:
+    model = Scripted()
     each = hybrid(model, share=0.0)
     said = ("think of the batch size",)
-    assert [each.ask(context(turn, messages=said)).source for turn in (1, 2)] == ["search", "search"]
-    model.trouble = None
     assert each.ask(context(3, messages=said)).source == "scripted"
     assert model.asked[-1].messages == said
     assert each.ask(context(4)).source == "search"

@@ -148,14 +148,12 @@ class LogPane(Pane):
 
 def is_thinking_aloud(view: View) -> bool:
     """The proposer has said something over the next experiment, or over mending the one that has just crashed."""
-    state = view.state
+    if view.selected is not None or view.state.phase not in ("proposing", "mending"):
+        return False
     try:
-        said = view.workspace.proposing.stat()
+        return view.workspace.proposing.stat().st_size > 0
     except OSError:
         return False
-    if view.selected is not None or not said.st_size:
-        return False
-    return state.phase == "proposing" or (state.ended is not None and said.st_mtime >= state.ended.at)
 
 
 def no_thoughts(subject: Subject | None) -> str:
