@@ -100,8 +100,10 @@ class Control:
 
     @property
     def must_end_proposal(self) -> bool:
-        """Whether nobody wants any more what is being thought of."""
-        return self.stopping or (self.proposing_run is not None and self.skipped_run == self.proposing_run)
+        """Whether nobody wants any more what is being thought of: the next experiment, or how to mend this one."""
+        return self.stopping or (
+            self.skipped_run is not None and self.skipped_run in (self.proposing_run, self.current_run)
+        )
 
     def waiting_ideas(self) -> tuple[Idea, ...]:
         """The queue, the first one first; an idea stays there until ``idea_taken`` says what became of it."""

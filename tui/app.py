@@ -18,7 +18,7 @@ from engine.workspace import Workspace
 from tui import terminal, theme
 from tui.asking import Question, Sentence
 from tui.bottom_line import is_fresh
-from tui.condition import condition, trouble
+from tui.condition import condition, is_thinking, trouble
 from tui.gpu import GpuWatch
 from tui.help import Help, Section, key_name
 from tui.main_screen import MainScreen
@@ -197,6 +197,9 @@ class Viewer(App[None], inherit_bindings=False):
 
     def action_skip(self) -> None:
         run = self.state.live_run
+        if run is None and is_thinking(self.state):
+            self._take_turn_away(self.state.next_run)
+            return
         if run is None or not self.state.alive:
             self.say("Nothing runs that could be skipped.", "warn")
             self.refresh_view()
@@ -213,6 +216,14 @@ class Viewer(App[None], inherit_bindings=False):
         what = f"Skip run {run}? It is ended and logged as skipped."
         if self.state.is_repeating:
             what = f"Skip this repeat of run {run}? It is ended without a metric."
+        self.push_screen(Question(what, {"y": "yes", "n": "no"}), answered)
+
+    def _take_turn_away(self, run: int) -> None:
+        def answered(key: str | None) -> None:
+            if key == "y":
+                self._send(commands.Skip(run=run), "skip", "Asked the engine to go on with the search.")
+
+        what = f"Take this turn away from the {self.state.proposer}? The search proposes run {run}."
         self.push_screen(Question(what, {"y": "yes", "n": "no"}), answered)
 
     def action_stop(self) -> None:

@@ -81,7 +81,7 @@ def test_what_was_asked_while_no_engine_ran_is_obeyed_by_the_next(workspace: Wor
     send(workspace, commands.Enqueue(id="i", text="A=1"))
     control = engine(workspace)
     assert control.paused
-    assert control.next_idea() == Idea("i", "A=1")
+    assert control.waiting_ideas() == (Idea("i", "A=1"),)
 
 
 # -------------------------------------------------------------------------------------------------- pause, resume
@@ -199,10 +199,10 @@ def test_a_stop_that_was_obeyed_does_not_stop_the_next_engine(workspace: Workspa
 def test_ideas_wait_in_order_and_stay_until_it_is_said_what_became_of_them(workspace: Workspace) -> None:
     control = engine(workspace)
     asked(workspace, control, commands.Enqueue(id="a", text="A=1"), commands.Enqueue(id="b", text="B=2"))
-    first = control.next_idea()
-    assert first == control.next_idea() == Idea("a", "A=1")
+    first = control.waiting_ideas()[0]
+    assert first == control.waiting_ideas()[0] == Idea("a", "A=1")
     control.idea_taken("a", run=4)
-    assert control.next_idea() == Idea("b", "B=2")
+    assert control.waiting_ideas()[0] == Idea("b", "B=2")
 
 
 def test_ideas_that_wait_survive_a_restart_and_those_taken_do_not_come_again(workspace: Workspace) -> None:

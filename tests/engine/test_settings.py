@@ -4,7 +4,7 @@ import pytest
 
 from engine.errors import UnusableWorkspace
 from engine.initialize import TEMPLATE, Profile
-from engine.settings import PolicySettings, RunSettings, SearchSettings, Settings, load
+from engine.settings import PolicySettings, RunSettings, SearchSettings, Settings, load, with_proposer
 from engine.workspace import SETTINGS, Workspace
 
 
@@ -55,6 +55,13 @@ def test_what_a_person_sets_counts_and_the_rest_stays(workspace: Workspace) -> N
         "[search]\nsampler = 'grid'",
         "[search]\nseed = 0.5",
         "proposer = 'oracle'",
+        "[hybrid]\nproposer = 'search'",
+        "[hybrid]\nshare = 1.1",
+        "[budget]\nhours = 0",
+        "[budget]\ntokens = -1",
+        "[budget]\ndollars = 'a few'",
+        "[prices]\ntokens_in = -3",
+        "[agent]\ncommand = 'opencode acp'",
         b"name = '\xff'",
     ],
 )
@@ -70,6 +77,13 @@ def test_a_mistake_is_one_sentence_that_names_the_file(workspace: Workspace, tex
 def test_a_mistake_is_named_with_its_place(workspace: Workspace) -> None:
     with pytest.raises(UnusableWorkspace, match=r"limit_seconds"):
         loaded(workspace, "[run]\nlimit_seconds = 'x'")
+
+
+def test_another_proposer_can_be_named_for_an_engine() -> None:
+    assert with_proposer(Settings(), "hybrid") == Settings(proposer="hybrid")
+    assert with_proposer(Settings(proposer="chat"), "") == Settings(proposer="chat")
+    with pytest.raises(UnusableWorkspace, match="one of search, agent, command, chat, hybrid"):
+        with_proposer(Settings(), "oracle")
 
 
 @pytest.mark.parametrize("name", ["gpu", "demo"])

@@ -264,8 +264,10 @@ async def test_mending_a_crash_is_shown_live_too(tmp_path: Path) -> None:
         recorder.workspace.proposing.write_bytes(b"")
         recorder.emit(RunEnded(run=9, ending="exited", code=1, seconds=2))
         assert "run 9 · live" in await show(app, pilot)
+        recorder.emit(PhaseChanged(phase="mending", run=9))
         recorder.think(("thought", "A comma was missing."))
         text = await show(app, pilot)
+        assert "● mending" in text
         assert "the proposer, run 9" in text and "A comma was missing." in text
 
 
