@@ -6,16 +6,19 @@ has seen every result, crashes included as the worst. With some dozens of experi
 more than a dozen knobs, moving all of them at once would be random search with a memory.
 """
 
+import datetime
+import hashlib
 import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from engine import knobs as knob_edit
 from engine.knobs import Value
@@ -38,6 +41,8 @@ MOVED_AT_ONCE = {1: 0.7, 2: 0.3}
 """How many knobs a candidate moves, and how often."""
 GOOD = 0.1
 """The share of all results that TPE, as Optuna has it, takes for the good ones."""
+ANYWHERE = FloatDistribution(-math.inf, math.inf)
+"""The range of every number in a result: TPE looks at its value alone, so that all can share it."""
 IDLE = 2
 """How many failures a move without any effect counts for, besides its own."""
 
@@ -50,6 +55,14 @@ class _Record:
     dropped: int = 0
     idle: int = 0
     """Of those dropped, how often the metric was the incumbent's to the last digit: it made no other model."""
+
+
+class _Told(FrozenTrial):
+    """A result as TPE is told it: all share what they have in common, for there may be thousands."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Told":
+        """Itself, for Optuna's storage, which would keep a copy: nobody changes it."""
+        return self
 
 
 class Search:
@@ -68,11 +81,14 @@ class Search:
         self._sign = 1 if direction == "lower" else -1
         self._results = InMemoryStorage()
         self._study = optuna.create_study(storage=self._results, direction="minimize")
+        self._since = datetime.datetime.now(datetime.UTC)
+        self._spreads: dict[str, BaseDistribution] = {}
+        self._nothing: dict[Any, Any] = {}
         self._evolution: Evolution | None = None
         self._memory = MemoryLimit()
         self._seen: list[Seen] = []
         self._records: dict[str, _Record] = {}
-        self._tried: set[str] = set()
+        self._tried: set[bytes] = set()
         self._incumbent: dict[str, Value] | None = None
         self._metric: float | None = None
         """The incumbent's."""
@@ -242,7 +258,9 @@ class Search:
     def _remember(self, knobs: dict[str, Value], experiment: Experiment) -> Seen:
         failed = experiment.metric is None or experiment.crashed
         loss = math.inf if experiment.metric is None or failed else self._sign * experiment.metric
-        seen = Seen(experiment, knobs, self._incumbent, loss - self._from_code)
+        seen = Seen(
+            experiment.run, experiment.status, experiment.metric, knobs, self._incumbent, loss - self._from_code
+        )
         if experiment.kept and not seen.teaches_knobs and experiment.metric is not None and self._metric is not None:
             self._from_code += self._sign * (experiment.metric - self._metric)
         self._seen.append(seen)
@@ -259,15 +277,25 @@ class Search:
             encoded = None if value is None else dimension.kind.encode(value)
             if value is not None and encoded is not None:
                 params[dimension.quantity] = encoded
-                spreads[dimension.quantity] = dimension.kind.range(value, BOLD)
+                is_choice = isinstance(encoded, str | bool)
+                spreads[dimension.quantity] = dimension.kind.range(value, BOLD) if is_choice else ANYWHERE
         failed = not math.isfinite(seen.loss)
+        if spreads != self._spreads:
+            self._spreads = spreads
         # TPE ranks a pruned trial below every completed one and passes a failed one over: a crash must teach.
         self._study.add_trial(
-            create_trial(
-                params=params,
-                distributions=spreads,
+            _Told(
+                number=-1,
+                trial_id=-1,
                 state=TrialState.PRUNED if failed else TrialState.COMPLETE,
                 value=None if failed else seen.loss,
+                params=params,
+                distributions=self._spreads,
+                user_attrs=self._nothing,
+                system_attrs=self._nothing,
+                intermediate_values=self._nothing,
+                datetime_start=self._since,
+                datetime_complete=self._since,
             )
         )
 
@@ -320,8 +348,8 @@ def _quantities(seen: Seen) -> set[str]:
     return {dimension.quantity for dimension in dimensions(seen.knobs)}
 
 
-def _fingerprint(knobs: dict[str, Value]) -> str:
-    return repr(sorted(knobs.items()))
+def _fingerprint(knobs: dict[str, Value]) -> bytes:
+    return hashlib.sha256(repr(sorted(knobs.items())).encode()).digest()
 
 
 def draw(spread: BaseDistribution, chance: random.Random) -> float | int | str | bool:

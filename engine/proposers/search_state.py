@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from engine import knobs as knob_edit
 from engine.knobs import Value
-from engine.ledger import Experiment
 from engine.proposers.evolution import Evolution
 from engine.proposers.space import Dimension
 
@@ -24,11 +23,13 @@ MOST_LINES = 60
 """Of the belief: knobs beyond are counted only."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A result as the search keeps it."""
 
-    experiment: Experiment
+    run: int
+    status: str
+    metric: float | None
     knobs: Mapping[str, Value]
     before: Mapping[str, Value] | None
     """The incumbent's knobs at the time; None for the first."""
@@ -76,16 +77,14 @@ def best_of(seen: Sequence[Seen], incumbent: Mapping[str, Value]) -> tuple[str, 
     """The best results, a line each."""
     ranked = sorted((each for each in seen if math.isfinite(each.loss)), key=lambda each: each.loss)[:BEST]
     return tuple(
-        f"run {each.experiment.run}: {each.experiment.metric}, {_changes(incumbent, each.knobs) or 'the same knobs'}"
-        for each in ranked
+        f"run {each.run}: {each.metric}, {_changes(incumbent, each.knobs) or 'the same knobs'}" for each in ranked
     )
 
 
 def last_of(seen: Sequence[Seen]) -> tuple[str, ...]:
     """The last results, a line each, the oldest first."""
     return tuple(
-        f"run {each.experiment.run}: {each.experiment.status}"
-        f"{'' if each.experiment.metric is None else f' {each.experiment.metric}'}, {each.change}"
+        f"run {each.run}: {each.status}{'' if each.metric is None else f' {each.metric}'}, {each.change}"
         for each in seen[-LAST:]
     )
 

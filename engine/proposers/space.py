@@ -5,6 +5,7 @@ its name, its type and its value.
 """
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -164,7 +165,7 @@ class Dimension:
     @property
     def quantity(self) -> str:
         """What a sampler knows it by: a knob that turned from 1 into 0.5 is another quantity."""
-        return f"{self.name} {type(self.kind).__name__}"
+        return sys.intern(f"{self.name} {type(self.kind).__name__}")  # every result has it as a key
 
     def get(self, knobs: Mapping[str, Value]) -> Scalar | None:
         """This dimension's value among a file's knobs, if the file has it."""

@@ -1,6 +1,8 @@
 """The search: deterministic, never twice the same, honest about crashes, and within the file's arithmetic."""
 
+import gc
 import math
+import tracemalloc
 
 import pytest
 from hypothesis import example, given, settings
@@ -234,6 +236,23 @@ def test_a_knob_that_became_another_kind_of_quantity_is_searched_as_that(earlier
     proposal = search.ask(context(now, 9))
     assert proposal.train != now
     assert knobs.read(proposal.train).keys() == knobs.read(now).keys()
+
+
+def test_a_night_of_results_takes_little_memory() -> None:
+    search = Search(SearchSettings())
+    train = TRAIN
+
+    def search_on(first: int, last: int) -> int:
+        for run in range(first, last):
+            search.tell(result(run, train if run == 1 else search.ask(context(turn=run)).train, 2.0, "discard"))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    before = search_on(1, 50)
+    after = search_on(50, 130)
+    tracemalloc.stop()
+    assert after - before < 80 * 3000
 
 
 def test_a_file_without_knobs_is_refused_with_a_sentence() -> None:
