@@ -4,18 +4,21 @@ Reading never fails on a bad line: it is reported with its number. Appending giv
 under the ledger's lock, and records an id once however often it is asked to.
 """
 
+import hashlib
 import math
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import msgspec
 
-from engine.jsonlines import UNREADABLE, Follower, JsonLinesFile, Line
+from engine.files import open_regular
+from engine.jsonlines import UNREADABLE, JsonLinesFile, Line
 from engine.workspace import Workspace
 
 MILLISECONDS_FROM = 1e11
@@ -23,6 +26,8 @@ MILLISECONDS_FROM = 1e11
 
 FIRST_ASI_KEYS = ("hypothesis", "arch_change", "result", "next_action_hint")
 """The keys of an experiment's notes that are always shown first."""
+
+READ_AGAIN = 1 << 16
 
 Asi = dict[str, Any]
 
@@ -179,7 +184,11 @@ class Ledger:
 
 def read(path: Path) -> Ledger:
     """What the ledger at ``path`` says now; an empty one where there is none."""
-    return parse(Follower(path))
+    global _reader
+    with _reading:
+        if _reader is None or _reader.path != path:
+            _reader = _Reader(path)
+        return _reader.read()
 
 
 def parse(lines: Iterable[Line]) -> Ledger:
@@ -187,40 +196,106 @@ def parse(lines: Iterable[Line]) -> Ledger:
 
     Of two lines of one experiment the first holds: the second is somebody's rewriting of it.
     """
-    segments: list[tuple[Config, list[Experiment], list[Repeat]]] = []
-    notes: list[Note] = []
-    bad: list[BadLine] = []
-    seen: set[str] = set()
+    book = _Book()
     for line in lines:
+        book.take(line)
+    return book.ledger()
+
+
+class _Book:
+    """A ledger while its lines are taken in."""
+
+    def __init__(self) -> None:
+        self._segments: list[tuple[Config, list[Experiment], list[Repeat]]] = []
+        self._notes: list[Note] = []
+        self._bad: list[BadLine] = []
+        self._seen: set[str] = set()
+
+    def take(self, line: Line) -> None:
         if not line.text.strip():
-            continue
+            return
         try:
             record = msgspec.json.decode(line.text)
             if not isinstance(record, dict):
                 raise msgspec.ValidationError("it is no JSON object")
             if record.get("type") == "config":
-                segments.append((msgspec.convert(record, Config, strict=False), [], []))
+                self._segments.append((msgspec.convert(record, Config, strict=False), [], []))
             elif record.get("type") == "note":
-                notes.append(msgspec.convert(record, Note, strict=False))
-            elif record.get("type") == "repeat" and segments:
-                segments[-1][2].append(_repeat(record))
+                self._notes.append(msgspec.convert(record, Note, strict=False))
+            elif record.get("type") == "repeat" and self._segments:
+                self._segments[-1][2].append(_repeat(record))
             elif "type" not in record and "run" in record:
-                if not segments:
-                    segments.append((Config(), [], []))
-                experiment = _experiment(record, len(segments) - 1)
-                if not experiment.id or experiment.id not in seen:
-                    segments[-1][1].append(experiment)
-                    seen.add(experiment.id)
+                if not self._segments:
+                    self._segments.append((Config(), [], []))
+                experiment = _experiment(record, len(self._segments) - 1)
+                if not experiment.id or experiment.id not in self._seen:
+                    self._segments[-1][1].append(experiment)
+                    self._seen.add(experiment.id)
         except UNREADABLE as error:
-            bad.append(BadLine(line.number, str(error)))
-    return Ledger(
-        segments=tuple(
-            Segment(number, config, tuple(experiments), tuple(repeats))
-            for number, (config, experiments, repeats) in enumerate(segments)
-        ),
-        notes=tuple(notes),
-        bad_lines=tuple(bad),
-    )
+            self._bad.append(BadLine(line.number, str(error)))
+
+    def ledger(self) -> Ledger:
+        return Ledger(
+            segments=tuple(
+                Segment(number, config, tuple(experiments), tuple(repeats))
+                for number, (config, experiments, repeats) in enumerate(self._segments)
+            ),
+            notes=tuple(self._notes),
+            bad_lines=tuple(self._bad),
+        )
+
+
+class _Reader:
+    """Reads a ledger again and again, and parses what was added.
+
+    What it has read before it reads again too, and begins anew where that is not the same to the byte: a ledger
+    may be replaced, shortened, or written anew in its place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._begin()
+
+    def read(self) -> Ledger:
+        try:
+            with open_regular(self.path) as file:
+                if not self._begins(file):
+                    self._begin()
+                    file.seek(0)
+                self._go_on(file)
+        except BaseException as error:
+            self._begin()
+            if not isinstance(error, FileNotFoundError):
+                raise
+        return self._book.ledger()
+
+    def _begin(self) -> None:
+        self._book = _Book()
+        self._known = hashlib.blake2b()
+        self._size = 0
+        self._number = 0
+
+    def _begins(self, file: BinaryIO) -> bool:
+        """Whether a file begins with what was read before; it then stands just behind that."""
+        found, left = hashlib.blake2b(), self._size
+        while left and (chunk := file.read(min(left, READ_AGAIN))):
+            found.update(chunk)
+            left -= len(chunk)
+        return not left and found.digest() == self._known.digest()
+
+    def _go_on(self, file: BinaryIO) -> None:
+        for text in file:
+            if not text.endswith(b"\n"):
+                return
+            self._known.update(text)
+            self._size += len(text)
+            self._number += 1
+            self._book.take(Line(self._number, self._size, text[:-1]))
+
+
+_reading = threading.Lock()
+_reader: _Reader | None = None
+"""Of the ledger that was read last: a program has one that it reads over and over."""
 
 
 def _experiment(record: dict[str, Any], segment: int) -> Experiment:

@@ -4,9 +4,11 @@ The ledger is append-only. Lines vanish all the same: an editor saves what it re
 takes what git ignores, a train.py writes where it should not.
 """
 
+import io
 import os
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -14,6 +16,8 @@ from engine.files import sync_directory, write_atomically
 from engine.jsonlines import UNREADABLE
 from engine.ledger import LedgerFile
 from engine.workspace import Workspace
+
+READ_AT_ONCE = 1 << 16
 
 
 def check_ledger(workspace: Workspace, private: Path, *, starting: bool = False) -> str:
@@ -25,11 +29,12 @@ def check_ledger(workspace: Workspace, private: Path, *, starting: bool = False)
     """
     copy = private / f"{workspace.ledger.name}.copy"
     with LedgerFile(workspace).writing():
+        with _reading(workspace.ledger) as ledger, _reading(copy) as before:
+            if _begins_with(ledger, before):
+                _extend(copy, ledger.read())
+                return ""
         found = workspace.ledger.read_bytes() if workspace.ledger.exists() else b""
-        kept = copy.read_bytes() if copy.exists() else b""
-        if found.startswith(kept):
-            _extend(copy, found[len(kept) :])
-            return ""
+        kept = copy.read_bytes()
         known = set(found.splitlines())
         missing = [line for line in _complete_lines(kept) if line not in known]
         if not missing:
@@ -49,6 +54,15 @@ def check_ledger(workspace: Workspace, private: Path, *, starting: bool = False)
         write_atomically(copy, mended)
         said = f"; what was found is in {saved}" if found else ""
         return f"autoresearch.jsonl had lost {_lines(missing)}: put back from the engine's copy{said}."
+
+
+def _reading(path: Path) -> BinaryIO:
+    return path.open("rb") if path.exists() else io.BytesIO()
+
+
+def _begins_with(found: BinaryIO, kept: BinaryIO) -> bool:
+    """Whether one file begins with another; it then stands just behind that."""
+    return all(found.read(len(part)) == part for part in iter(lambda: kept.read(READ_AT_ONCE), b""))
 
 
 def _extend(copy: Path, added: bytes) -> None:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from engine import ledger
 from engine.jsonlines import Line
 from engine.ledger import Config, Experiment, LedgerFile, Repeat
+from engine.safekeeping import check_ledger
 from engine.workspace import Workspace
 
 
@@ -176,6 +178,59 @@ def test_a_bad_line_is_reported_with_its_number() -> None:
 
 def test_an_empty_line_is_not_worth_a_report() -> None:
     assert parsed("", "  ", run(1)).bad_lines == ()
+
+
+def test_what_was_read_before_is_not_parsed_again(workspace: Workspace) -> None:
+    file = LedgerFile(workspace)
+    file.append(Experiment(run=0, description="first"))
+    (first,) = ledger.read(workspace.ledger).experiments
+    file.append(Experiment(run=0, description="second"))
+    experiments = ledger.read(workspace.ledger).experiments
+    assert experiments[0] is first and [each.description for each in experiments] == ["first", "second"]
+
+
+CONTENT = st.lists(st.sampled_from([run(1), run(2), run(9), '{"type":"config"}', "no JSON", '{"type":"note","run":1}']))
+
+
+@given(st.lists(st.tuples(CONTENT, st.sampled_from(["", '{"run":', "7"]), st.booleans()), min_size=2, max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_becomes_of_a_ledger_it_is_read_as_if_for_the_first_time(
+    workspace: Workspace, contents: list[tuple[list[str], str, bool]]
+) -> None:
+    for lines, torn, is_replaced in contents:
+        if is_replaced:
+            workspace.ledger.unlink(missing_ok=True)
+        workspace.ledger.write_text("".join(f"{line}\n" for line in lines) + torn)
+        os.utime(workspace.ledger, ns=(0, 0))
+        assert ledger.read(workspace.ledger) == parsed(*lines)
+    workspace.ledger.unlink()
+    assert ledger.read(workspace.ledger) == parsed()
+
+
+def test_a_ledger_that_cannot_be_read_for_a_while_is_read_whole_afterwards(workspace: Workspace) -> None:
+    LedgerFile(workspace).append(Experiment(run=0, description="mine"))
+    before = ledger.read(workspace.ledger)
+    kept = workspace.ledger.rename(workspace.root / "kept")
+    workspace.ledger.mkdir()
+    with pytest.raises(OSError, match="not a regular file"):
+        ledger.read(workspace.ledger)
+    workspace.ledger.rmdir()
+    kept.rename(workspace.ledger)
+    assert ledger.read(workspace.ledger) == before
+
+
+def test_a_ledger_that_grew_long_is_read_and_checked_in_little_memory(workspace: Workspace) -> None:
+    workspace.ledger.write_text("".join(run(number, description="x" * 2000) + "\n" for number in range(1, 2001)))
+    for _ in range(2):
+        check_ledger(workspace, workspace.root / "private")
+        ledger.read(workspace.ledger)
+    LedgerFile(workspace).append(Experiment(run=0))
+    tracemalloc.start()
+    check_ledger(workspace, workspace.root / "private")
+    assert ledger.read(workspace.ledger).next_run == 2002
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 500_000  # of 4 MB
 
 
 def test_a_line_of_an_unknown_type_is_passed_over_even_where_it_names_a_run() -> None:
