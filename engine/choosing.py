@@ -196,7 +196,7 @@ class Chooser:
         tried = self._tried(history)
         context = self._context(history, incumbent, told)
         for idea in self.control.waiting_ideas():
-            if (proposal := self._of_idea(idea, context, tried)) is not None:
+            if self.control.waits(idea.id) and (proposal := self._of_idea(idea, context, tried)) is not None:
                 return replace(proposal, idea=idea.id)
         if self._may_ask(context.turn) and not self.control.must_end_proposal:
             try:
@@ -266,7 +266,7 @@ class Chooser:
 
     def _of_prose(self, idea: Idea, context: Context, tried: set[str]) -> Proposal | None:
         try:
-            wanted = self._ask(self.team.chosen, replace(context, idea=idea.text), tried, UNUSABLE_ANSWERS)
+            wanted = self._ask(self.team.chosen, replace(context, idea=idea.text), tried, UNUSABLE_ANSWERS, idea)
             return replace(wanted, source="queue")
         except NeedsPersonError as error:
             self._failed(str(error), error)
@@ -274,21 +274,35 @@ class Chooser:
         except NothingToProposeError as error:
             if self.control.stopping:
                 return None
+            if not self.control.waits(idea.id):
+                self._failed("the idea was taken out of the queue while it was worked on", error)
+                return None
             self._put_off[idea.id] += 1
             self._rest(context.turn, error)
             if self._put_off[idea.id] == IDEA_ATTEMPTS or not isinstance(error, ProposerTroubleError):
                 self.control.idea_taken(idea.id, problem=str(error))
             return None
 
-    def _ask(self, proposer: Proposer, context: Context, tried: set[str], attempts: int) -> Proposal:
-        """Its first proposal that is worth a run, with what all of them cost. Raises NothingToProposeError."""
-        watch = Watch(cancelled=lambda: self.control.must_end_proposal, say=self._hear)
+    def _ask(
+        self, proposer: Proposer, context: Context, tried: set[str], attempts: int, idea: Idea | None = None
+    ) -> Proposal:
+        """Its first proposal that is worth a run, with what all of them cost; of ``idea`` for as long as that waits.
+
+        Raises NothingToProposeError.
+        """
+
+        def is_withdrawn() -> bool:
+            return idea is not None and not self.control.waits(idea.id)
+
+        watch = Watch(cancelled=lambda: self.control.must_end_proposal or is_withdrawn(), say=self._hear)
         cost = Cost()
         while True:
             attempts -= 1
             proposal = None
             try:
                 proposal = proposer.ask(context, watch)
+                if is_withdrawn():
+                    raise NothingToProposeError("nobody wants the idea any more")
                 chosen = usable(proposal, context.incumbent, tried)
             except NothingToProposeError as error:
                 cost += priced(proposal.cost if proposal else error.cost, self.settings.prices)

@@ -54,6 +54,19 @@ class Enqueue(Command, frozen=True, kw_only=True, tag="enqueue"):
     text: str
 
 
+class Unqueue(Command, frozen=True, kw_only=True, tag="unqueue"):
+    """Take ``idea`` (the id of the command that queued it) out of the queue."""
+
+    idea: str
+
+
+class Reorder(Command, frozen=True, kw_only=True, tag="reorder"):
+    """Have ``idea`` wait before another one; with none named, behind all."""
+
+    idea: str
+    before: str = ""
+
+
 class Annotate(Command, frozen=True, kw_only=True, tag="note"):
     """A note on experiment ``run``, for the ledger."""
 
@@ -61,7 +74,7 @@ class Annotate(Command, frozen=True, kw_only=True, tag="note"):
     text: str
 
 
-AnyCommand = Pause | Resume | Skip | Stop | Message | Enqueue | Annotate
+AnyCommand = Pause | Resume | Skip | Stop | Message | Enqueue | Unqueue | Reorder | Annotate
 
 _decoder = msgspec.json.Decoder(AnyCommand)
 

@@ -15,6 +15,7 @@ from engine.commands import AnyCommand, CommandFollower, Received
 from engine.events import AnyEvent, Event, EventLog
 from engine.ledger import LedgerFile
 from engine.presence import engine_of, size_of_commands
+from engine.queue import moved
 from engine.workspace import Workspace
 
 
@@ -54,6 +55,7 @@ class Control:
         self._offset = 0
         self._obeyed: set[str] = set()
         self._queued: set[str] = set()
+        self._withdrawn: set[str] = set()
         for event in past:
             self._remember(event)
         self._follower = CommandFollower(workspace, self._offset)
@@ -110,10 +112,14 @@ class Control:
         with self._changing:
             return tuple(self.ideas)
 
+    def waits(self, identity: str) -> bool:
+        """Whether an idea is still wanted: it is neither taken nor withdrawn."""
+        return any(idea.id == identity for idea in self.waiting_ideas())
+
     def idea_taken(self, identity: str, run: int | None = None, problem: str = "") -> None:
         """Say once what became of an idea; nothing is said of one that does not wait."""
         with self._changing:
-            if any(idea.id == identity for idea in self.ideas):
+            if self.waits(identity):
                 self._tell(events.IdeaTaken(id=identity, run=run, problem=problem))
 
     def waiting_messages(self) -> tuple[Idea, ...]:
@@ -163,6 +169,11 @@ class Control:
                 self.ideas.append(Idea(identity, text))
             case events.IdeaTaken(id=identity):
                 self.ideas = deque(idea for idea in self.ideas if idea.id != identity)
+            case events.IdeaWithdrawn(id=identity):
+                self._withdrawn.add(identity)
+                self.ideas = deque(idea for idea in self.ideas if idea.id != identity)
+            case events.IdeaMoved(id=identity, before=before):
+                self.ideas = deque(moved(self.ideas, identity, before))
             case events.MessageQueued(id=identity, text=text):
                 self._queued.add(identity)
                 self.messages.append(Idea(identity, text))
@@ -214,6 +225,33 @@ class Control:
                 if command.id not in self._queued:
                     self._tell(events.IdeaQueued(id=command.id, text=text))
                 return "queued", ""
+            case commands.Unqueue(idea=idea):
+                return self._withdraw(idea)
+            case commands.Reorder(idea=idea, before=before):
+                return self._move(idea, before)
             case commands.Annotate(run=run, text=text):
                 LedgerFile(self._workspace).add_note(run, text, command.id)
                 return f"noted on run {run}", ""
+
+    def _withdraw(self, idea: str) -> tuple[str, str]:
+        with self._changing:
+            if idea not in self._withdrawn:
+                if not self.waits(idea):
+                    return "", self._why_it_does_not_wait(idea)
+                self._tell(events.IdeaWithdrawn(id=idea))
+            return "taken out of the queue", ""
+
+    def _move(self, idea: str, before: str) -> tuple[str, str]:
+        with self._changing:
+            for each in (idea, before):
+                if each and not self.waits(each):
+                    return "", self._why_it_does_not_wait(each)
+            wanted = moved(self.ideas, idea, before)
+            if wanted != tuple(self.ideas):
+                self._tell(events.IdeaMoved(id=idea, before=before))
+            return f"number {wanted.index(next(each for each in wanted if each.id == idea)) + 1} in the queue", ""
+
+    def _why_it_does_not_wait(self, idea: str) -> str:
+        if idea in self._withdrawn:
+            return "that idea was taken out of the queue before"
+        return "that idea's turn came before this" if idea in self._queued else "no such idea waits"

@@ -137,6 +137,19 @@ class IdeaTaken(Event, frozen=True, kw_only=True, tag="idea_taken"):
     problem: str = ""
 
 
+class IdeaWithdrawn(Event, frozen=True, kw_only=True, tag="idea_withdrawn"):
+    """A person took an idea out of the queue."""
+
+    id: str
+
+
+class IdeaMoved(Event, frozen=True, kw_only=True, tag="idea_moved"):
+    """An idea waits before another one now; with none named, behind all."""
+
+    id: str
+    before: str = ""
+
+
 class MessageQueued(Event, frozen=True, kw_only=True, tag="message_queued"):
     """A person's sentence waits for the proposer's next turn."""
 
@@ -192,6 +205,8 @@ AnyEvent = (
     | SkipAsked
     | IdeaQueued
     | IdeaTaken
+    | IdeaWithdrawn
+    | IdeaMoved
     | MessageQueued
     | MessageTaken
     | ProposalFailed

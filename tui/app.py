@@ -26,6 +26,7 @@ from tui.painter import LineView
 from tui.panes.history import HistoryPlot
 from tui.panes.pane import View
 from tui.panes.runs import RunsView
+from tui.queue_screen import Queue, QueueView
 from tui.session import Session
 from tui.text import count
 from tui.view_state import Notice, ViewState, beside, subject
@@ -55,6 +56,7 @@ class Viewer(App[None], inherit_bindings=False):
         Binding("s", "skip", "skip", id="session.skip", tooltip="End this experiment, log it as skipped, go on"),
         Binding("m", "message", "message", id="session.message", tooltip="Write a sentence to the proposer"),
         Binding("i", "idea", "idea", id="session.idea", tooltip="Queue an idea that goes before the proposer's own"),
+        Binding("Q", "queue", "queue", id="session.queue", show=False, tooltip="The ideas that wait: order, take out"),
         Binding(
             "e",
             "rescued",
@@ -155,6 +157,8 @@ class Viewer(App[None], inherit_bindings=False):
         self.main.status.show(state, now, gpu, self.workspace.root.name)
         self.main.trouble.show(trouble(state))
         self.main.bottom.show(self._keys(), self._notice(now))
+        if isinstance(self.screen, Queue):
+            self.screen.show(state)
         about = subject(state, self.selected)
         self.main.show(View(self.workspace, state, self.selected, about, now))
 
@@ -253,6 +257,9 @@ class Viewer(App[None], inherit_bindings=False):
 
         self.push_screen(Sentence("idea", "what to try next, KNOB=value for instance · enter queues"), answered)
 
+    def action_queue(self) -> None:
+        self.push_screen(Queue(self.state, lambda change, words: self._send(change, "queue", words)))
+
     def action_rescued(self) -> None:
         if self.state.rescued is None:
             self.say("No edit of train.py was saved in this session.", "warn")
@@ -348,6 +355,7 @@ class Viewer(App[None], inherit_bindings=False):
         yield "In the log, the notes and the diff", LineView.BINDINGS
         yield "In the history", HistoryPlot.BINDINGS
         yield "In the runs", RunsView.BINDINGS
+        yield "In the queue", [*QueueView.BINDINGS, *Queue.BINDINGS]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for binding in self.BINDINGS:

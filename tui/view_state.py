@@ -14,8 +14,10 @@ from engine.events import (
     CommandDone,
     EngineStarted,
     EngineStopped,
+    IdeaMoved,
     IdeaQueued,
     IdeaTaken,
+    IdeaWithdrawn,
     Judged,
     MessageQueued,
     MessageTaken,
@@ -33,6 +35,7 @@ from engine.events import (
     Warned,
 )
 from engine.ledger import Experiment, Ledger, Repeat, Segment
+from engine.queue import moved
 from engine.spending import Spent
 from engine.supervisor import Ending
 from engine.workspace import RunFolder, Workspace
@@ -267,6 +270,10 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
             problem = clean(event.problem)
             notice = Notice(event.at, f"Idea put aside: {problem}", "warn") if problem else state.notice
             return replace(state, ideas=tuple(idea for idea in state.ideas if idea.id != event.id), notice=notice)
+        case IdeaWithdrawn(id=identity):
+            return replace(state, ideas=tuple(idea for idea in state.ideas if idea.id != identity))
+        case IdeaMoved(id=identity, before=before):
+            return replace(state, ideas=moved(state.ideas, identity, before))
         case SkipAsked():
             return state
         case MessageQueued():

@@ -17,6 +17,8 @@ EVERY_KIND: list[AnyCommand] = [
     commands.Stop(now=True),
     commands.Message(text="try a smaller model\nplease"),
     commands.Enqueue(text="DEPTH=3"),
+    commands.Unqueue(idea="i"),
+    commands.Reorder(idea="i", before="j"),
     commands.Annotate(run=3, text="luck → 0.03"),
 ]
 

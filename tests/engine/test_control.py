@@ -41,6 +41,8 @@ def asked(workspace: Workspace, control: Control, *wanted: AnyCommand) -> None:
         (commands.Stop(), "stopping after this experiment", ""),
         (commands.Stop(now=True), "stopping now", ""),
         (commands.Enqueue(text="DEPTH=3"), "queued", ""),
+        (commands.Unqueue(idea="i"), "", "no such idea waits"),
+        (commands.Reorder(idea="i"), "", "no such idea waits"),
         (commands.Annotate(run=1, text="x"), "noted on run 1", ""),
         (commands.Message(text="x"), "", "can't read prose"),
     ],
@@ -217,6 +219,60 @@ def test_ideas_that_wait_survive_a_restart_and_those_taken_do_not_come_again(wor
     ]
 
 
+THREE = [commands.Enqueue(id=each, text=f"{each.upper()}=1") for each in "abc"]
+
+
+def order(control: Control) -> str:
+    return "".join(idea.id for idea in control.waiting_ideas())
+
+
+def test_an_idea_that_is_withdrawn_does_not_come_again(workspace: Workspace) -> None:
+    control = engine(workspace)
+    asked(workspace, control, *THREE, commands.Unqueue(idea="b"))
+    assert (order(control), order(engine(workspace))) == ("ac", "ac")
+    assert done(workspace)[-1].answer == "taken out of the queue"
+    assert not control.waits("b") and control.waits("c")
+
+
+@pytest.mark.parametrize(
+    ("idea", "before", "then", "answer"),
+    [
+        ("c", "a", "cab", "number 1 in the queue"),
+        ("a", "c", "bac", "number 2 in the queue"),
+        ("a", "", "bca", "number 3 in the queue"),
+        ("b", "b", "abc", "number 2 in the queue"),
+    ],
+)
+def test_ideas_are_put_in_another_order_and_stay_in_it(
+    workspace: Workspace, idea: str, before: str, then: str, answer: str
+) -> None:
+    control = engine(workspace)
+    asked(workspace, control, *THREE, commands.Reorder(idea=idea, before=before))
+    assert (order(control), order(engine(workspace))) == (then, then)
+    assert done(workspace)[-1].answer == answer
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        (commands.Unqueue(idea="x"), "no such idea waits"),
+        (commands.Unqueue(idea="a"), "that idea's turn came before this"),
+        (commands.Reorder(idea="x", before="b"), "no such idea waits"),
+        (commands.Reorder(idea="b", before="a"), "that idea's turn came before this"),
+        (commands.Reorder(idea="b", before="c"), "that idea was taken out of the queue before"),
+    ],
+)
+def test_what_does_not_wait_is_neither_withdrawn_nor_moved(
+    workspace: Workspace, command: AnyCommand, problem: str
+) -> None:
+    control = engine(workspace)
+    asked(workspace, control, *THREE)
+    control.idea_taken("a", run=4)
+    asked(workspace, control, commands.Unqueue(idea="c"), command)
+    assert done(workspace)[-1].problem == problem
+    assert order(control) == "b"
+
+
 # --------------------------------------------------------------------------------- an engine that dies in between
 
 
@@ -230,6 +286,20 @@ def test_an_idea_is_queued_once_however_the_engine_dies(workspace: Workspace) ->
     asked(workspace, engine(workspace), commands.Enqueue(id="a", text="A=1"))
     forget_the_last_event(workspace)
     assert list(engine(workspace).ideas) == [Idea("a", "A=1")]
+
+
+@pytest.mark.parametrize(
+    ("command", "then"), [(commands.Unqueue(idea="a"), "bc"), (commands.Reorder(idea="a", before="c"), "bac")]
+)
+def test_the_queue_is_changed_once_and_said_so_however_the_engine_dies(
+    workspace: Workspace, command: AnyCommand, then: str
+) -> None:
+    asked(workspace, engine(workspace), *THREE, command)
+    for _ in range(2):  # before it acknowledged it, and before it did it
+        forget_the_last_event(workspace)
+        assert order(engine(workspace)) == then
+        assert (done(workspace)[-1].id, done(workspace)[-1].problem) == (command.id, "")
+        forget_the_last_event(workspace)
 
 
 def test_a_note_is_added_once_however_the_engine_dies(workspace: Workspace) -> None:

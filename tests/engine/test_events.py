@@ -26,8 +26,11 @@ EVERY_KIND: list[Event] = [
     events.Rescued(patch=".autoresearch/rescued/mine.patch"),
     events.IdeaQueued(id="i", text="DEPTH=3"),
     events.IdeaTaken(id="i", run=3, problem="no"),
+    events.IdeaWithdrawn(id="i"),
+    events.IdeaMoved(id="i", before="j"),
     events.MessageQueued(id="m", text="try a smaller model"),
     events.MessageTaken(id="m", run=3),
+    events.ProposalFailed(proposer="chat", problem="no answer", cost={"seconds": 3.0}),
     events.Thrashing(count=3),
     events.Warned(message="line\nbreak"),
 ]
