@@ -200,7 +200,7 @@ class Endpoint:
     def _refusal(self, error: "APIStatusError", key: str) -> str:
         """What a status says, if it may pass. Raises what a status means that will not."""
         status, said = error.status_code, _said(error, key)
-        where = f"{self._host} ({status}: {said})"
+        where = f"{self._host} ({status})" if said == f"Error code: {status}" else f"{self._host} ({status}: {said})"
         if status in REFUSED:
             if not self._settings.key:
                 raise NeedsPersonError(f"{where} wants a key: name its environment variable as `key` under [chat].")

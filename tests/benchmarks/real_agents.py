@@ -1,12 +1,14 @@
-"""Two real agents against a scripted model: ``python -m tests.benchmarks.real_agents [DIRECTORY]``.
+"""Two real agents drive the loop on a demo workspace: ``python -m tests.benchmarks.real_agents [DIRECTORY]``.
 
 OpenCode (``opencode acp``) through the proposer ``agent``, and Codex (``codex exec``) and OpenCode (``opencode run``)
 through ``command``. They are installed from the npm registry into DIRECTORY and get a home of their own there; the
-model that they talk to is a server on loopback that answers with what an experiment asks for. It needs npm.
+model that they talk to is a server on loopback that answers with what is wanted of each experiment. Each drives a few
+real experiments of one session with ``autoresearch-tui run --headless``: some 10 minutes in all. It needs npm.
 """
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,45 +21,77 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from engine.proposers import Context, NothingToProposeError, Proposer, Watch
-from engine.proposers.agent import Agent
-from engine.proposers.command import Command
-from engine.proposers.leash import MARK
-from engine.settings import AgentSettings, CommandSettings, Settings
+from engine import events, knobs, ledger
+from engine.events import EventFollower
 from engine.workspace import Workspace
 from tests.engine.drafters import drafters
-from tests.engine.workspaces import PREPARE, TRAIN
 
 PACKAGES = ("opencode-ai", "@openai/codex")
 KEY = "REAL_AGENTS_KEY"
 REMINDED = "That is no experiment"
 NOTES = '```asi\n{"description": "%s", "hypothesis": "the scripted model says so"}\n```'
+PROGRAM = Path(sys.executable).parent / "autoresearch-tui"
+
+GOOD, CHEATING_TOO, CHEATING, NOTHING = "a good edit", "prepare.py too", "only prepare.py", "no edit"
+STEPS = {
+    "opencode acp": (GOOD, CHEATING_TOO, CHEATING, GOOD, NOTHING),
+    "codex exec": (GOOD, CHEATING_TOO, GOOD, NOTHING),
+    "opencode run": (GOOD, NOTHING),
+}
+"""What the model does in each experiment of each agent."""
+KNOBS = ("MATRIX_LR", "EMBEDDING_LR", "UNEMBEDDING_LR", "WEIGHT_DECAY", "WARMDOWN_RATIO")
 Edit = tuple[str, str, str]
 """A file, a line of it, and what is put in its place."""
-RATE: Edit = ("train.py", "MATRIX_LR = 0.04", "MATRIX_LR = 0.05")
-HIGHER: Edit = ("train.py", "MATRIX_LR = 0.04", "MATRIX_LR = 0.06")
 CHEAT: Edit = ("prepare.py", "MAX_SEQ_LEN = 256", "MAX_SEQ_LEN = 1")
-EXPERIMENTS: dict[str, list[Edit]] = {
-    "a good edit": [RATE],
-    "prepare.py too": [CHEAT, RATE],
-    "only prepare.py": [CHEAT],
-    "no edit": [],
-    "a good edit again": [HIGHER],
-}
 
 
 class Script:
     """What the model does: edits in the present experiment, and then its last words."""
 
-    def __init__(self) -> None:
-        self.edits: list[Edit] = []
-        self.words = ""
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._steps: tuple[str, ...] = ()
+        self._first = 0
         self.requests = 0
+
+    def begin(self, steps: tuple[str, ...]) -> None:
+        """The next agent's experiments begin."""
+        self._steps, self._first, self.requests = steps, self._done, 0
+
+    @property
+    def _done(self) -> int:
+        return len(ledger.read(self._workspace.ledger).experiments)
+
+    @property
+    def step(self) -> str:
+        """What is wanted of the experiment that is thought of; past the last one, nothing."""
+        return (*self._steps, *[NOTHING] * 99)[self._done - self._first]
+
+    @property
+    def words(self) -> str:
+        return NOTES % f"{self.step}, says the script"
 
     def wanted(self, message: Any) -> list[Edit]:
         """The edits that follow on a person's last message: reminded, the model does without the cheat."""
         is_reminded = REMINDED in json.dumps(message)
-        return [edit for edit in self.edits if edit != CHEAT or not is_reminded]
+        cheats = [] if is_reminded else [CHEAT]
+        match self.step:
+            case "a good edit":
+                return [self._better()]
+            case "prepare.py too":
+                return [*cheats, self._better()]
+            case "only prepare.py":
+                return cheats
+        return []
+
+    def _better(self) -> Edit:
+        """A knob of the incumbent, another one in each experiment, a fifth higher."""
+        train = self._workspace.train.read_text()
+        known = [name for name in KNOBS if name in knobs.read(train)]
+        name = known[self._done % len(known)]
+        value = knobs.read(train)[name]
+        assert isinstance(value, int | float)
+        return "train.py", f"{name} = {value}", f"{name} = {round(value * 1.2, 6)}"
 
 
 class Model(BaseHTTPRequestHandler):
@@ -196,49 +230,71 @@ def _configure(home: Path, url: str, *, edits: str) -> None:
     )
 
 
-def _drive(name: str, proposer: Proposer, workspace: Workspace, script: Script) -> None:
-    """A few experiments, one line each."""
-    for number, (title, edits) in enumerate(EXPERIMENTS.items(), 1):
-        script.edits, script.words, script.requests = edits, NOTES % title, 0
-        said: list[tuple[str, str]] = []
-        context = Context(incumbent=TRAIN, prepare=PREPARE, turn=number, run=number + 1, program="Lower val_bpb.\n")
-        began = time.monotonic()
-        try:
-            proposal = proposer.ask(context, Watch(say=lambda kind, text, said=said: said.append((kind, text))))  # type: ignore[misc]
-            end = f"{proposal.description!r}, {proposal.asi}, {proposal.cost}"
-        except NothingToProposeError as error:
-            end = f"{type(error).__name__}: {error}"
-        print(f"{name}: {title}: {time.monotonic() - began:.1f} s, {script.requests} requests: {end}", flush=True)
-        if "--verbose" in sys.argv:
-            print("".join(f"    {kind}: {text}\n" for kind, text in said), end="", flush=True)
-    proposer.close()
-    left = [process.environ().get(MARK) for process in drafters(workspace)]
-    print(f"{name}: processes left: {len(left)}", flush=True)
+def _choose(workspace: Workspace, proposer: str, table: str, values: dict[str, str]) -> None:
+    """Set the workspace up for a proposer, as a person does: by an edit of autoresearch.toml between two engines."""
+    text = workspace.settings.read_text()
+    text = re.sub(r'(?m)^proposer = "\w+"(?=.*what chooses)', f'proposer = "{proposer}"', text)
+    for name, value in values.items():
+        head, line = rf"(?ms)(^\[{table}\].*?^{name} = )", r"[^#\n]*"
+        text = re.sub(head + line, lambda found, value=value: f"{found[1]}{value} ", text, count=1)
+    workspace.settings.write_text(text)
+
+
+def _drive(name: str, workspace: Workspace, script: Script) -> None:
+    """The agent's experiments, a line each."""
+    steps = STEPS[name]
+    script.begin(steps)
+    before = ledger.read(workspace.ledger).experiments
+    follower = EventFollower(workspace.events)
+    list(follower)
+    command = [PROGRAM, "run", str(workspace.root), "--headless", "--experiments", str(len(before) - 1 + len(steps))]
+    began = time.monotonic()
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    print(
+        f"\n{name}: {len(steps)} experiments, exit status {done.returncode}, {time.monotonic() - began:.0f} s, "
+        f"{script.requests} requests",
+        flush=True,
+    )
+    if done.returncode or "--verbose" in sys.argv:
+        print(done.stderr)
+    for step, each in zip(steps, ledger.read(workspace.ledger).experiments[len(before) :], strict=False):
+        metric = "-" if each.metric is None else f"{each.metric:.6f}"
+        print(f"  {step:<16}run {each.run}: {each.source:<8}{each.status:<9}{metric}  {each.description}, {each.cost}")
+        if dropped := each.asi.get("dropped"):
+            print(f"  {'':<16}{dropped}")
+    for event in follower:
+        if isinstance(event, events.ProposalFailed):
+            print(f"  {event.problem}")
+    left = len(drafters(workspace)), len(list(workspace.drafts.glob("*")))
+    git = subprocess.run(["git", "status", "--short"], cwd=workspace.root, capture_output=True, text=True, check=True)
+    print(
+        f"  processes and drafts left: {left}; changed in the work tree: {git.stdout.split() or 'nothing'}", flush=True
+    )
 
 
 def main() -> None:
     """Install, configure and drive them."""
-    places = [each for each in sys.argv[1:] if not each.startswith("-")]
+    places = [each for each in sys.argv[1:] if not each.startswith("-") and each != "real_agents"]
     if shutil.which("npm") is None:
         sys.exit("npm is not installed: the agents come from its registry.")
     directory = Path(places[0] if places else tempfile.mkdtemp(prefix="real-agents-")).resolve()
     programs = _install(directory)
-    script = Script()
+    workspace = Workspace.at(Path(tempfile.mkdtemp(prefix="demo-", dir=directory)))
+    subprocess.run([PROGRAM, "demo", str(workspace.root), "--headless", "--experiments", "0"], check=True)
+    script = Script(workspace)
     with _served(script) as url, tempfile.TemporaryDirectory(prefix="home-", dir=directory) as home:
         _configure(Path(home), url, edits="ask")
         os.environ |= {"HOME": home, KEY: "no-secret", "PATH": f"{programs}:{os.environ['PATH']}"}
         for name in [name for name in os.environ if name.startswith("XDG_")]:
             del os.environ[name]
-        workspace = Workspace(directory / "workspace")
-        settings = Settings(
-            agent=AgentSettings(command=["opencode", "acp"], environment=[KEY], limit_seconds=120),
-            command=CommandSettings(preset="codex", environment=[KEY], limit_seconds=120),
-        )
-        _drive("opencode acp", Agent(settings, workspace), workspace, script)
-        _drive("codex exec", Command(settings, workspace), workspace, script)
+        limits = {"environment": f'["{KEY}"]', "limit_seconds": "120"}
+        _choose(workspace, "agent", "agent", {"command": '["opencode", "acp"]'} | limits)
+        _drive("opencode acp", workspace, script)
+        _choose(workspace, "command", "command", {"preset": '"codex"'} | limits)
+        _drive("codex exec", workspace, script)
         _configure(Path(home), url, edits="allow")
-        run = CommandSettings(preset="opencode", environment=[KEY], limit_seconds=120)
-        _drive("opencode run", Command(Settings(command=run), workspace), workspace, script)
+        _choose(workspace, "command", "command", {"preset": '"opencode"'} | limits)
+        _drive("opencode run", workspace, script)
 
 
 if __name__ == "__main__":
