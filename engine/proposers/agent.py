@@ -39,6 +39,7 @@ from engine.proposers.drafting import (
     propose,
     reminder,
 )
+from engine.proposers.foreign import one_line
 from engine.proposers.leash import NOT_STARTED, Leash, environment
 from engine.proposers.manners import Manners
 from engine.proposers.voice import Voice
@@ -50,6 +51,8 @@ from engine.workspace import Workspace
 AUTH_REQUIRED = -32000
 """The protocol's error for an agent that nobody has logged in to."""
 MOST_OF_STDERR = 4096
+MOST_OF_ITS_WORDS = 500
+LONGEST_NAME = 60
 MOST_TURNS = 2
 """Of one proposal: the request, and a reminder."""
 
@@ -124,8 +127,8 @@ class _Session:
                 f"and this is version {acp.PROTOCOL_VERSION}: update one of the two."
             )
         if greeting.agent_info:
-            self.name = greeting.agent_info.title or greeting.agent_info.name
-        self._logins = "; or ".join(
+            self.name = one_line(greeting.agent_info.title or greeting.agent_info.name, LONGEST_NAME)
+        logins = "; or ".join(
             f"set {', '.join(each.name for each in method.vars)} and name it in [agent] environment"
             if isinstance(method, EnvVarAuthMethod)
             else f"{method.name}: {method.description}"
@@ -133,10 +136,11 @@ class _Session:
             else method.name
             for method in greeting.auth_methods or []
         )
+        self._logins = one_line(logins, MOST_OF_ITS_WORDS)
         session = await clock.run(connection.new_session(cwd=str(self.draft.path)))
-        self._id = session.session_id
         if self._settings.mode:
-            await clock.run(connection.set_session_mode(mode_id=self._settings.mode, session_id=self._id))
+            await clock.run(connection.set_session_mode(mode_id=self._settings.mode, session_id=session.session_id))
+        self._id = session.session_id
 
     async def prompt(self, text: str, clock: Clock) -> PromptResponse:
         """One turn. Where it has to end before the agent ends it, it is cancelled, and this raises."""
@@ -155,22 +159,25 @@ class _Session:
                 await answer
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there is a conversation: ``start`` came to its end."""
+        return bool(self._id)
+
+    @property
     def has_ended(self) -> bool:
         return self._process is None or self._process.returncode is not None or self._leash is None
 
     async def complaint(self) -> str:
         """What an agent that is no more said at the end, for a person."""
         code = await self._exit_code(self._settings.grace_seconds)
-        last = next(
-            (line.strip() for line in reversed(self._stderr.decode("utf-8", "replace").splitlines()) if line.strip()),
-            "",
-        )
+        lines = reversed(self._stderr.decode("utf-8", "replace").splitlines())
+        last = next((said for line in lines if (said := one_line(line, MOST_OF_ITS_WORDS))), "")
         if code == NOT_STARTED and last:
             return last
         strange = self._wire.garbage if self._wire else 0
         words = "" if code is None else f" with exit status {code}"
         words += f"; it printed {strange} lines that are no messages: does it speak ACP?" if strange else ""
-        return f"it ended in the middle of a proposal{words}" + (f"; its last words: {last[:300]}" if last else "")
+        return f"it ended in the middle of a proposal{words}" + (f"; its last words: {last}" if last else "")
 
     def login_wanted(self) -> str:
         how = self._logins or "log in with its own command in a terminal, or name its key in [agent] environment"
@@ -271,10 +278,14 @@ class Agent:
         except NeedsPersonError:
             await self._end()
             raise
+        except NothingToProposeError:
+            if self._session is not None and not self._session.has_begun:
+                await self._end()
+            raise
         except acp.RequestError as error:
             raise await self._refusal(error) from error
         except (OSError, ValueError) as error:  # pydantic's, of an answer that the protocol has not, is a ValueError
-            session, words = self._session, str(error)
+            session, words = self._session, one_line(str(error), MOST_OF_ITS_WORDS)
             if session is not None and isinstance(error, ConnectionError):
                 words = await session.complaint()
             name = session.name if session else "the agent"
@@ -332,7 +343,7 @@ class Agent:
         detail = error.data if isinstance(error.data, str) else ""
         if isinstance(error.data, dict):
             detail = str(error.data.get("details") or error.data.get("message") or "")
-        words = f"{error} {detail}".strip()[:500]
+        words = one_line(f"{error} {detail}", MOST_OF_ITS_WORDS)
         await self._end()
         if error.code == AUTH_REQUIRED or asks_to_log_in(words):
             return NeedsPersonError(f"{session.login_wanted()} It said: {words}")

@@ -82,7 +82,7 @@ def fault_of(changes: Changes, context: Context) -> str:
         return f"left the incumbent's {TRAIN}"
     try:
         ast.parse(changes.train)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
         return f"left a {TRAIN} that is not valid Python: {getattr(error, 'msg', error)}{where}"
     tried = {each.train: each.experiment.run for each in context.history if not each.experiment.inconclusive}

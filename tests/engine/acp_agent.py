@@ -1,9 +1,11 @@
 """An agent that speaks ACP over stdio and does what its last prompt says: ``behave: NAME VALUE``.
 
-What it is told without such words (a reminder) it takes as told again.
+What it is told without such words (a reminder) it takes as told again. In the loop it does for each proposal what the
+next line of its script says (tests.engine.nights).
 """
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -35,6 +37,24 @@ NOTES = (
     '```json\n{"description": "a higher rate", "hypothesis": "it learns faster", "next_action_hint": "higher"}\n```\n'
 )
 MEGABYTES_OF_THOUGHTS = 10
+SCRIPT = os.environ.get("AGENT_SCRIPT", "")
+
+
+def next_of_script() -> list[tuple[str, str]]:
+    """The script's first line, which is taken out of it; so that an agent that is started anew reads on."""
+    if not SCRIPT:
+        return []
+    first, *rest = Path(SCRIPT).read_text().splitlines() or ["nothing"]
+    Path(SCRIPT).write_text("".join(f"{line}\n" for line in rest))
+    name, _, value = first.partition(" ")
+    return [(name, value)]
+
+
+def note(session: str, behaviour: str, text: str) -> None:
+    """Write down what the agent is told, for whoever wrote the script."""
+    if SCRIPT:
+        with Path(f"{SCRIPT}.told").open("a") as file:
+            file.write(json.dumps({"session": session, "behaviour": behaviour, "text": text}) + "\n")
 
 
 class Scripted(acp.Agent):
@@ -44,7 +64,7 @@ class Scripted(acp.Agent):
         self.session = ""
         self.behaviour, self.value = "nothing", ""
         self.reminded = False
-        self.text = ""
+        self.text = self.left = ""
         self.cancelled = asyncio.Event()
 
     def on_connect(self, conn: Any) -> None:
@@ -53,7 +73,7 @@ class Scripted(acp.Agent):
     async def initialize(self, protocol_version: int, **kwargs: Any) -> InitializeResponse:
         if "--version-99" in sys.argv:
             protocol_version = 99
-        if "--mute" in sys.argv:
+        if "--mute" in sys.argv or (SCRIPT and os.path.exists(f"{SCRIPT}.mute")):  # noqa: PTH110, ASYNC240
             await asyncio.Event().wait()
         return InitializeResponse(protocol_version=protocol_version)
 
@@ -69,10 +89,12 @@ class Scripted(acp.Agent):
     async def prompt(self, prompt: list[Any], session_id: str, **kwargs: Any) -> PromptResponse:
         text = "".join(block.text for block in prompt)
         self.text = text
-        asked = ASKED.findall(text)
+        is_reminder = text.startswith("That is no experiment")
+        asked = ASKED.findall(text) or ([] if is_reminder else next_of_script())
         self.reminded = not asked
         if asked:
             self.behaviour, self.value = asked[-1]
+        note(self.session, "reminded" if is_reminder else self.behaviour, text)
         self.cancelled.clear()
         stop = await getattr(self, self.behaviour.replace("-", "_"))() or "end_turn"
         return PromptResponse(stop_reason=stop, usage=Usage(total_tokens=12, input_tokens=10, output_tokens=2))
@@ -80,7 +102,7 @@ class Scripted(acp.Agent):
     async def edit(self) -> None:
         """A good edit, read and written through the client."""
         train = (await self.client.read_text_file(path=str(self.draft / "train.py"), session_id=self.session)).content
-        changed = re.sub(r"MATRIX_LR = .*", f"MATRIX_LR = {self.value}", train)
+        changed = self.left = re.sub(r"MATRIX_LR = .*", f"MATRIX_LR = {self.value}", train)
         await self.client.write_text_file(path=str(self.draft / "train.py"), content=changed, session_id=self.session)
         await self.say(f"I raised it in {self.session}.\n\n{NOTES}")
 
@@ -95,6 +117,26 @@ class Scripted(acp.Agent):
 
     async def nothing(self) -> None:
         await self.say("I looked around.")
+
+    async def again(self) -> None:
+        """What it left the last time."""
+        (self.draft / "train.py").write_text(self.left)
+
+    async def slip(self) -> None:
+        """An edit that crashes trivially; mended in vain where it was one already."""
+        await self.mend()
+        with (self.draft / "train.py").open("a") as file:
+            file.write(f"slip_{self.value.replace('.', '_')}\n")
+
+    async def mend(self) -> None:
+        """The edit without the slip."""
+        train = (self.draft / "train.py").read_text()
+        (self.draft / "train.py").write_text(re.sub(r"^slip_.*\n", "", train, flags=re.MULTILINE))
+        await self.edit()
+
+    async def deep(self) -> None:
+        """What is too deep for Python's parser."""
+        (self.draft / "train.py").write_text(f"x = {'-' * 100_000}1\n")
 
     async def late(self) -> None:
         if self.reminded:
@@ -212,6 +254,10 @@ class Scripted(acp.Agent):
         sys.stdout.write('{"jsonrpc": "2.0", "method": "session/upd')
         sys.stdout.flush()
         os._exit(3)
+
+    async def rude(self) -> None:
+        """Its error draws on the screen."""
+        raise acp.RequestError(-32603, "\x1b[2Jno\nmodel\x07")
 
     async def login(self) -> None:
         raise acp.RequestError.auth_required({"message": "the token has expired"})

@@ -140,11 +140,11 @@ def test_plan_and_tool_calls_are_heard(agent: Agent) -> None:
 def test_of_ten_megabytes_of_thoughts_the_first_is_heard(agent: Agent) -> None:
     heard = Heard()
     check_rate(agent.ask(wants("thoughts", 0.05), heard.watch), 0.05)
-    assert MOST_SAID <= sum(len(text) for text in heard.of("thought")) < MOST_SAID + 10_000
+    assert MOST_SAID <= sum(len(text) for kind, text in heard.said if kind == "thought") < MOST_SAID + 10_000
     assert any("the rest is cut" in text for text in heard.of("error"))
 
 
-@pytest.mark.parametrize("behaviour", ["link", "fifo", "huge", "broken", "only-behind", "question"])
+@pytest.mark.parametrize("behaviour", ["link", "fifo", "huge", "broken", "deep", "only-behind", "question"])
 def test_what_is_no_train_py_is_no_proposal(agent: Agent, behaviour: str) -> None:
     with pytest.raises(ProposerTroubleError, match=r"train\.py.*, and after a reminder too"):
         agent.ask(wants(behaviour))
@@ -160,8 +160,10 @@ def test_a_hanging_agent_is_ended_with_all_its_children(started: Started, worksp
 
 
 def test_an_agent_that_says_nothing_at_all_is_ended(started: Started, workspace: Workspace) -> None:
+    agent = started("--mute", limit_seconds=1.0)
     with pytest.raises(ProposerTroubleError, match="nothing within 1 s"):
-        started("--mute", limit_seconds=1.0).ask(wants("edit", 0.05))
+        agent.ask(wants("edit", 0.05))
+    check_nothing_is_left(workspace)
 
 
 def test_a_cancelled_proposal_keeps_the_conversation(agent: Agent) -> None:
@@ -208,6 +210,12 @@ def test_a_limit_of_the_endpoint_is_trouble_in_its_own_words(agent: Agent) -> No
     with pytest.raises(ProposerTroubleError, match="429 Too Many Requests") as raised:
         agent.ask(wants("limit"))
     assert not isinstance(raised.value, NeedsPersonError)
+
+
+def test_what_an_agent_says_of_its_trouble_draws_nothing_on_a_screen(agent: Agent) -> None:
+    with pytest.raises(ProposerTroubleError) as raised:
+        agent.ask(wants("rude"))
+    assert str(raised.value).endswith(r"gave no proposal: no model\x07")
 
 
 @pytest.mark.parametrize(
