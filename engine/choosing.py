@@ -70,6 +70,8 @@ class Chooser:
     """The turn at which the model is asked again."""
     _put_off: Counter[str] = field(init=False, default_factory=Counter)
     """How often the model could make nothing of an idea."""
+    _passed_over: set[str] = field(init=False, default_factory=set)
+    """Ideas in words that wait for the model: others need not wait behind them."""
     _has_heard: bool = field(init=False, default=False)
     """Whether the last proposal is of somebody who was told what the person says."""
     _said_spent: str = field(init=False, default="")
@@ -105,6 +107,11 @@ class Chooser:
             self.control.messages_taken(told, flight.run)
         return flight
 
+    def begin_anew(self) -> None:
+        """The proposer is another one or set up anew, or the turns are counted anew: no trouble is behind it."""
+        self._troubles = self._rests_until = 0
+        self._put_off.clear()
+
     def left_behind(self, history: History) -> InFlight | None:
         """An experiment that no journal speaks of, although its train.py is what the branch holds."""
         best = history.incumbent
@@ -122,7 +129,7 @@ class Chooser:
                 raise WorkFailed(f"the verification can't go on: {error}.") from error
         for idea in self.control.waiting_ideas():
             if (wanted := ideas.run_to_repeat(idea.text)) is None:
-                if self._put_off[idea.id]:
+                if idea.id in self._passed_over:
                     continue
                 break
             try:
@@ -175,7 +182,9 @@ class Chooser:
     def mend(self, source: str, failed: Failed) -> Proposal | None:
         """Have who proposed a candidate mend it; None where it can't. ``source``: who that was."""
         chosen = self.team.chosen
-        if not chosen.reads_prose or source in (self.team.search.name, "person", "baseline") or self._is_spent():
+        if not chosen.reads_prose or source in (self.team.search.name, "person", "baseline"):
+            return None
+        if self.control.must_end_proposal or self._is_spent():
             return None
         history = self.cycle.history()
         best = history.incumbent
@@ -196,8 +205,13 @@ class Chooser:
         tried = self._tried(history)
         context = self._context(history, incumbent, told)
         for idea in self.control.waiting_ideas():
-            if self.control.waits(idea.id) and (proposal := self._of_idea(idea, context, tried)) is not None:
+            if not self.control.waits(idea.id):
+                continue
+            if ideas.run_to_repeat(idea.text) is not None:
+                return None  # nothing before it can be run, so that it comes next
+            if (proposal := self._of_idea(idea, context, tried)) is not None:
                 return replace(proposal, idea=idea.id)
+            self._passed_over.add(idea.id)
         if self._may_ask(context.turn) and not self.control.must_end_proposal:
             try:
                 return self._ask(self.team.chosen, context, tried, UNUSABLE_ANSWERS)
@@ -350,7 +364,7 @@ def usable(proposal: Proposal, incumbent: str, tried: set[str]) -> Proposal:
     """The proposal, if it is worth a run. Raises NothingToProposeError: it uses up no run number."""
     try:
         ast.parse(proposal.train)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NothingToProposeError(f"the edit is not valid Python: {error}") from error
     if proposal.train == incumbent:
         raise NothingToProposeError("it changes nothing")

@@ -207,7 +207,7 @@ class Cycle:
         crashed = folder.path.with_name(f"{folder.path.name}-crashed-{flight.fixes}")
         if not crashed.exists():
             folder.path.rename(crashed)
-        if not folder.train.exists():
+        if not folder.diff.exists():
             folder.path.mkdir(exist_ok=True)
             self._fill_folder(flight, flight.fix)
             Transcript(self.workspace).keep(folder)

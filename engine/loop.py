@@ -236,6 +236,7 @@ class Loop:
             LedgerFile(self.workspace).open_segment(history.segment.config)
             history = self._cycle.history()
             self._team.begin_segment()
+            self._chooser.begin_anew()
         self._compared = True
         return history
 
@@ -254,6 +255,7 @@ class Loop:
             self._team.close()
             self._team.take_in(chosen, History.of(self.workspace).results())
             self._control.reads_prose = self._team.chosen.reads_prose
+            self._chooser.begin_anew()
         if suspicious:
             raise WorkFailed(
                 f"{' and '.join(suspicious)} was changed and committed during a run: look at the commit, and "

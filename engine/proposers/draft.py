@@ -35,6 +35,14 @@ _open: set[Path] = set()
 """The drafts that somebody in this process has open."""
 
 
+def clear_away(workspace: Workspace) -> None:
+    """Remove the drafts that an engine before this one left, and end what is still at work there."""
+    if workspace.drafts.is_dir():
+        for left in workspace.drafts.iterdir():
+            if left not in _open:
+                _clear(left)
+
+
 @dataclass(frozen=True)
 class Changes:
     """What an agent made of a draft."""
@@ -55,12 +63,9 @@ class Draft:
     def __init__(self, workspace: Workspace) -> None:
         """Make a place, and clear away those that an engine before this one left. Raises OSError."""
         self._workspace = workspace
-        drafts = workspace.state / "drafts"
-        drafts.mkdir(parents=True, exist_ok=True)
-        for left in drafts.iterdir():
-            if left not in _open:
-                _clear(left)
-        self.path = Path(tempfile.mkdtemp(prefix="", dir=drafts))
+        clear_away(workspace)
+        workspace.drafts.mkdir(parents=True, exist_ok=True)
+        self.path = Path(tempfile.mkdtemp(prefix="", dir=workspace.drafts))
         _open.add(self.path)
         self._given: dict[str, bytes] = {}
 

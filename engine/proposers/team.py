@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from engine.errors import UnusableWorkspace
 from engine.history import History
 from engine.proposers import NeedsPersonError, Proposer, Result
+from engine.proposers.draft import clear_away
 from engine.proposers.hybrid import Hybrid
 from engine.proposers.search import Search
 from engine.settings import Settings
@@ -16,6 +17,7 @@ class Team:
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self._workspace = workspace
+        clear_away(workspace)
         self.take_in(settings, ())
 
     def take_in(self, settings: Settings, past: Iterable[Result]) -> None:
@@ -27,7 +29,9 @@ class Team:
             self.tell(result)
 
     def begin_segment(self) -> None:
-        """What was learned so far is not comparable with what comes."""
+        """What was learned so far is not comparable with what comes; a model's conversation is about it, and over."""
+        if self._model is not None:
+            self._model.close()
         direction = History.of(self._workspace).segment.config.best_direction
         self.search = Search(self.settings.search, direction)
         self.chosen: Proposer = self._model or self.search
