@@ -136,7 +136,9 @@ def expected_subjects(workspace: Workspace) -> list[str]:
     for each in experiments(workspace):
         if each.source in ("baseline", "person"):
             continue
+        mended = sum(key.endswith(", mended") for key in each.asi)
         expected.append(f"experiment: {each.description}")
+        expected += [f"experiment: {each.description} (mended, {number})" for number in range(1, mended + 1)]
         if not each.kept:
             expected.append(f'Revert "experiment: {each.description}"')
     return expected
