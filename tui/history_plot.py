@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 from statistics import median
 from typing import TypeGuard
@@ -23,6 +23,8 @@ CLIP_AT = 6.0
 """Values further from the median than this many times the middle half's width are drawn at the edge."""
 
 
+MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)
+"""Distances between the times on the lower axis."""
 STEPS = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 7.5)
 """What a row of the plot may stand for, times a power of ten."""
 
@@ -34,6 +36,31 @@ class Point:
     run: int
     value: float | None
     kind: str
+    hours: float | None = None
+    """When it was over, since the first one."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the axes are laid out."""
+
+    by_hour: bool = False
+    """Not by run; needs the hours of every point."""
+    log: bool = False
+    """Of the values; needs them all above zero."""
+
+    def possible(self, points: Sequence[Point]) -> "Manner":
+        """The same, less what these points do not allow: nobody knows their times, or one is not above zero."""
+        hours = {point.hours for point in points}
+        values = [point.value for point in points if point.kind != "checks_failed" and _is_finite(point.value)]
+        return Manner(
+            by_hour=self.by_hour and None not in hours and (len(hours) > 1 or len(points) < 2),
+            log=self.log and all(value > 0 for value in values),
+        )
+
+    def at(self, point: Point) -> float:
+        """How far to the right a point stands."""
+        return point.hours if self.by_hour and point.hours is not None else float(point.run)
 
 
 @dataclass(frozen=True)
@@ -48,6 +75,7 @@ class Look:
     above: str = "▲"
     below: str = "▼"
     selected: str = "◆"
+    noise: str = "░"
     boxes: bool = True
     """The line of the running best is drawn with box characters, which every font has."""
 
@@ -56,6 +84,10 @@ class Look:
         marks = {"keep": self.keep, "discard": self.discard, "crash": self.crash, "checks_failed": self.checks_failed}
         return marks.get(kind, self.other)
 
+
+ASCII = Look("*", "o", "x", "!", "?", "^", "v", "@", ".", boxes=False)
+FRAME = str.maketrans("┤┬─│└┐┘┼", "|+-|+++|")
+"""plotext's frame in ASCII."""
 
 ROLES = {
     "keep": ("good", 2),
@@ -119,6 +151,10 @@ class Scale:
     def top(self) -> float:
         return self.bottom + (self.rows - 1) * self.step
 
+    def is_in(self, row: int, noise: Window) -> bool:
+        """Whether a row, counted from the top, is in the noise."""
+        return row < self.rows and noise.low <= self.top - row * self.step <= noise.high
+
     def ticks(self, every: int, through: float) -> list[float]:
         """The value of every so manieth row; the row that ``through`` is in is one of them."""
         row = round((through - self.bottom) / self.step)
@@ -147,20 +183,25 @@ def draw(
     *,
     selected: int | None = None,
     lower_is_better: bool = True,
+    noise: Window | None = None,
+    manner: Manner | None = None,
     look: Look | None = None,
 ) -> list[Spans]:
     """The plot as ``height`` lines of spans; empty where nothing can be drawn or there is no room.
 
     Kept runs stand on the line of the running best; a crash has no value and stands at the lower edge;
-    a value outside the window stands at the edge that it is beyond, as an arrow.
+    a value outside the window stands at the edge that it is beyond, as an arrow. ``noise``: the values that
+    chance alone may bring, shaded.
     """
-    look = look or Look()
+    look, manner = look or Look(), (manner or Manner()).possible(points)
     if width < MIN_WIDTH or height < MIN_HEIGHT or not points:
         return []
+    if manner.log:
+        points, noise = [replace(each, value=_log(each.value)) for each in points], _log_of(noise)
     shown = window(points, lower_is_better=lower_is_better)
     if shown is None:
         return []
-    points = _thinned(points, 2 * width, selected, lower_is_better)
+    points = sorted(_thinned(points, 2 * width, selected, lower_is_better), key=manner.at)
     figure = plotext.figure
     plotext.terminal.limit(False, False)
     figure.clear()
@@ -171,51 +212,63 @@ def draw(
     figure.axes(False, side="upper", axis="x")
     figure.axes(False, side="right", axis="y")
 
-    first, last = points[0].run, points[-1].run
+    first, last = manner.at(points[0]), manner.at(points[-1])
+    room = (last - first) / width if manner.by_hour else 0.5
     left, right = (
-        (first - 0.5, last + max(0.5, 2.5 * (last - first) / width)) if last > first else (first - 1, last + 1)
+        (first - room, last + max(room, 2.5 * (last - first) / width)) if last > first else (first - 1, last + 1)
     )
     is_above = any(_is_finite(each.value) and (each.value or 0) > shown.high for each in points)
     is_below = any(not _is_finite(each.value) or (each.value or 0) < shown.low for each in points)
     axis = scale(shown, height - 2, below=is_below, above=is_above)
-    steps = _best_line(points, right, shown)
+    steps = _best_line(points, right, shown, manner)
     for begin, end in pairwise(steps):
         _stroke(begin, end, look)
-    _draw_marks(points, shown, axis, look, selected)
+    _draw_marks(points, shown, axis, look, selected, manner)
 
     figure.ruler("x", "lower").lim(left, right)
-    ticks = _whole_ticks(first, last, max(2, width // 12))
-    figure.ruler("x", "lower").ticks([float(tick) for tick in ticks], [str(tick) for tick in ticks])
+    most = max(2, width // 12)
+    ticks = _hour_ticks(first, last, most) if manner.by_hour else _whole_ticks(int(first), int(last), most)
+    figure.ruler("x", "lower").ticks([place for place, _ in ticks], [label for _, label in ticks])
     figure.ruler("y", "left").lim(axis.bottom, axis.top)
     values = axis.ticks(2 if axis.rows < 16 else 3, through=steps[-1][1] if steps else shown.low)
-    figure.ruler("y", "left").ticks(values, _labels(values))
-    return _lines(figure.build().string(), height, corner="┐" if lower_is_better else "┘")
+    figure.ruler("y", "left").ticks(
+        values, [f"{10**each:#.4g}".rjust(6) for each in values] if manner.log else _labels(values)
+    )
+    lines = _lines(figure.build().string(), height, corner="┐" if lower_is_better else "┘")
+    if noise is not None:
+        lines = [_shaded(line, look) if axis.is_in(row, noise) else line for row, line in enumerate(lines)]
+    return lines if look.boxes else [_in_ascii(line) for line in lines]
 
 
-def legend(points: Sequence[Point], look: Look | None = None) -> Spans:
-    """What the marks stand for, and how many there are of each."""
+def legend(points: Sequence[Point], look: Look | None = None, margin: float | None = None) -> Spans:
+    """What the marks stand for, and how many there are of each; ``margin``: of the noise to both sides."""
     look = look or Look()
     counts = Counter(_kind(point) for point in points)
     kept = f"baseline, {counts['keep'] - 1} kept" if counts["keep"] else "none kept"
     entries = [("keep", kept), ("discard", f"{counts['discard']} discarded")]
     words = {"crash": "crashed", "checks_failed": "failed checks", "other": "other"}
     entries += [(kind, f"{counts[kind]} {word}") for kind, word in words.items() if counts[kind]]
+    shaded = ((Span(look.noise * 2 + " ", "band"), Span(f"noise ±{margin:.2g}", "muted")),) if margin else ()
     marked = ((Span(look.mark(kind) + " ", ROLES[kind][0]), Span(text, "muted")) for kind, text in entries)
-    return tuple(span for at, entry in enumerate(marked) for span in (Span("   " if at else "       "), *entry))
+    return tuple(
+        span for at, entry in enumerate((*marked, *shaded)) for span in (Span("   " if at else "       "), *entry)
+    )
 
 
 def _kind(point: Point) -> str:
     return point.kind if point.kind in KINDS else "other"
 
 
-def _draw_marks(points: Sequence[Point], shown: Window, axis: Scale, look: Look, selected: int | None) -> None:
+def _draw_marks(
+    points: Sequence[Point], shown: Window, axis: Scale, look: Look, selected: int | None, manner: Manner
+) -> None:
     groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
     chosen: tuple[float, float] | None = None
     for point in points:
         at, kind, glyph = _place(point, shown, axis, look)
-        groups.setdefault((kind, glyph), []).append((float(point.run), at))
+        groups.setdefault((kind, glyph), []).append((manner.at(point), at))
         if point.run == selected:
-            chosen = (float(point.run), at)
+            chosen = (manner.at(point), at)
     for wanted in KINDS:
         for (kind, glyph), places in groups.items():
             if kind == wanted:
@@ -253,7 +306,7 @@ def _stroke(begin: tuple[float, float], end: tuple[float, float], look: Look) ->
     plotext.figure.draw(signal.lines(True))
 
 
-def _best_line(points: Sequence[Point], right: float, shown: Window) -> list[tuple[float, float]]:
+def _best_line(points: Sequence[Point], right: float, shown: Window, manner: Manner) -> list[tuple[float, float]]:
     """The running best as a staircase, inside the window."""
     steps: list[tuple[float, float]] = []
     best: float | None = None
@@ -262,8 +315,8 @@ def _best_line(points: Sequence[Point], right: float, shown: Window) -> list[tup
             continue
         value = min(max(point.value, shown.low), shown.high)
         if best is not None:
-            steps.append((float(point.run), best))
-        steps.append((float(point.run), value))
+            steps.append((manner.at(point), best))
+        steps.append((manner.at(point), value))
         best = value
     if best is not None:
         steps.append((right, best))
@@ -271,7 +324,7 @@ def _best_line(points: Sequence[Point], right: float, shown: Window) -> list[tup
 
 
 def _thinned(points: Sequence[Point], most: int, selected: int | None, lower_is_better: bool) -> list[Point]:
-    """At most about ``most`` points: every kept one, the selected one, and one of each other kind of each stretch."""
+    """About ``most`` points: the last kept one and one of each other kind of each stretch, and the selected one."""
     if len(points) <= most:
         return list(points)
     per = math.ceil(len(points) / (most // 2))
@@ -280,7 +333,8 @@ def _thinned(points: Sequence[Point], most: int, selected: int | None, lower_is_
     for begin in range(0, len(points), per):
         stretch = points[begin : begin + per]
         rest = [each for each in stretch if each.kind not in ("keep", "checks_failed") and _is_finite(each.value)]
-        chosen = {id(each) for each in stretch if each.kind == "keep" or each.run == selected}
+        kept = [each for each in stretch if each.kind == "keep" and _is_finite(each.value)]
+        chosen = {id(each) for each in (*kept[-1:], *(each for each in stretch if each.run == selected))}
         if rest:
             chosen.add(id(min(rest, key=lambda each: sign * (each.value or 0.0))))
         crashes = [each for each in stretch if each.kind != "checks_failed" and not _is_finite(each.value)]
@@ -309,6 +363,35 @@ def _lines(text: str, height: int, corner: str) -> list[Spans]:
     return lines
 
 
+def _shaded(line: Spans, look: Look) -> Spans:
+    """A row of the plot with the cells that nothing stands in shaded."""
+    shaded: list[Span] = []
+    inside = False
+    for text, role in line:
+        frame = 0 if inside else 1 + max(text.find("┤"), text.find("│"))
+        inside = inside or frame > 0
+        if not inside or frame:
+            shaded.append(Span(text[:frame] if inside else text, role))
+        if inside:
+            for piece in re.findall(r" +|[^ ]+", text[frame:]):
+                shaded.append(Span(look.noise * len(piece), "band") if piece.isspace() else Span(piece, role))
+    return tuple(shaded)
+
+
+def _in_ascii(line: Spans) -> Spans:
+    return tuple(Span(text.translate(FRAME), role) for text, role in line)
+
+
+def _log(value: float | None) -> float | None:
+    return math.log10(value) if _is_finite(value) and value > 0 else None
+
+
+def _log_of(noise: Window | None) -> Window | None:
+    if noise is None or noise.high <= 0:
+        return None
+    return Window(math.log10(noise.low) if noise.low > 0 else -math.inf, math.log10(noise.high))
+
+
 def _span_role(kind: str) -> str:
     return ROLES[kind][0] if kind in ROLES else kind
 
@@ -326,8 +409,24 @@ def _labels(values: Sequence[float]) -> list[str]:
     return [label.rjust(max(longest, 6)) for label in labels]
 
 
-def _whole_ticks(first: int, last: int, most: int) -> list[int]:
+def _hour_ticks(first: float, last: float, most: int) -> list[tuple[float, str]]:
+    """Round times since the first experiment, as 0:30 or 12 h."""
+    wanted = max((last - first) / most, 1 / 60)
+    step = next((each / 60 for each in MINUTES if each / 60 >= wanted), None)
+    step = step or MINUTES[-1] / 60 * math.ceil(wanted / (MINUTES[-1] / 60))
+    begin = math.ceil(first / step - 1e-9)
+    places = [at * step for at in range(begin, begin + most + 2) if at * step <= last + 1e-9] or [first]
+    if step >= 1:
+        return [(place, f"{place:.0f} h") for place in places]
+    return [(place, f"{round(place * 60) // 60}:{round(place * 60) % 60:02d}") for place in places]
+
+
+def _whole_ticks(first: int, last: int, most: int) -> list[tuple[float, str]]:
     """Run numbers at round distances, the first one included."""
+    return [(float(tick), str(tick)) for tick in _whole_numbers(first, last, most)]
+
+
+def _whole_numbers(first: int, last: int, most: int) -> list[int]:
     if last <= first:
         return [first]
     step = next(

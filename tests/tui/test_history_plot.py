@@ -1,19 +1,21 @@
 """The plot never fails, and never lets one bad run hide the good ones."""
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tui.conftest import viewer
 from tests.tui.sessions import hundred, two_segments
-from tui.history_plot import Look, Point, draw, legend, scale, window
+from tui.history_plot import ASCII, Manner, Point, Window, draw, legend, scale, window
 from tui.panes.history import points_of
 from tui.session import Session
 from tui.spans import Spans, plain, width
 
-ASCII = Look(keep="*", discard="o", crash="x", above="^", below="v", selected="@", boxes=False)
 ODD = (None, math.nan, math.inf, -math.inf)
 
 
@@ -88,8 +90,10 @@ def test_a_run_that_failed_its_checks_has_a_mark_of_its_own() -> None:
 
 def test_in_ascii_there_is_no_other_character() -> None:
     points = [Point(run, None if run == 4 else 1.75 - run / 1000, "keep") for run in range(1, 9)]
-    drawn = "".join(picture(draw(points, 60, 10, look=ASCII)))
-    assert not [mark for mark in "●○×▲▼◆─┐" if mark in drawn.replace("└", "").replace("─", "")]
+    points.append(Point(9, 1e9, "discard"))
+    for manner in (Manner(), Manner(log=True)):
+        drawn = "".join(picture(draw(points, 60, 10, look=ASCII, selected=3, noise=Window(1.74, 2.0), manner=manner)))
+        assert drawn.isascii() and set("*x^@.") < set(drawn)
 
 
 def test_thousands_of_runs_fit() -> None:
@@ -107,10 +111,16 @@ values = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True))
 points = st.lists(st.tuples(values, st.sampled_from(["keep", "discard", "crash", "checks_failed", "odd"])), max_size=60)
 
 
-@given(points, st.integers(1, 120), st.integers(1, 30), st.booleans())
-def test_no_history_breaks_the_plot(history: list[tuple[float | None, str]], w: int, h: int, lower: bool) -> None:
-    numbered = [Point(run, value, kind) for run, (value, kind) in enumerate(history, 1)]
-    drawn = draw(numbered, w, h, selected=2, lower_is_better=lower)
+manners = st.builds(Manner, by_hour=st.booleans(), log=st.booleans())
+
+
+@given(points, st.integers(1, 120), st.integers(1, 30), st.booleans(), manners)
+def test_no_history_breaks_the_plot(
+    history: list[tuple[float | None, str]], w: int, h: int, lower: bool, manner: Manner
+) -> None:
+    numbered = [Point(run, value, kind, run / 7 if value else 0.0) for run, (value, kind) in enumerate(history, 1)]
+    noise = Window(-1.0, 0.5)
+    drawn = draw(numbered, w, h, selected=2, lower_is_better=lower, noise=noise, manner=manner)
     assert len(drawn) in (0, h)
     assert all(width(line) <= w for line in drawn)
 
@@ -126,3 +136,60 @@ def test_only_one_segment_is_drawn(tmp_path: Path) -> None:
     assert [point.run for point in points_of(state.rows, 1)] == list(range(10, 16))
     shown = window(points_of(state.rows, 1))
     assert shown is not None and shown.low == 1.9
+
+
+def test_the_noise_around_the_incumbent_is_shaded_where_nothing_stands() -> None:
+    points = [Point(run, 1.75 - run / 1000, "keep") for run in range(1, 21)]
+    noise = Window(1.729, 1.733)
+    drawn = draw(points, 60, 12, noise=noise)
+    shaded = [line for line in drawn if any(span.role == "band" for span in line)]
+    assert 1 <= len(shaded) <= 4 and all(width(line) <= 60 for line in drawn)
+    for line in drawn:
+        text = plain(line)
+        if "┤" in text and line in shaded:
+            assert noise.low <= float(text.split("┤")[0]) <= noise.high
+    bare = [plain(line).replace("░", " ").rstrip() for line in drawn]
+    assert bare == [plain(line).rstrip() for line in draw(points, 60, 12)]
+    assert "░░ noise ±0.002" in plain(legend(points, margin=0.002))
+
+
+def test_experiments_stand_where_their_hour_is() -> None:
+    points = [Point(1, 1.75, "keep", 0.0), Point(2, 1.76, "discard", 0.25), Point(3, 1.74, "keep", 8.0)]
+    (by_run, by_hour) = (
+        picture(draw(points, 80, 10, manner=Manner(by_hour=by_hour, log=True))) for by_hour in (False, True)
+    )
+    assert by_hour[-1].split() == ["0", "h", "2", "h", "4", "h", "6", "h", "8", "h"]
+    at = next(line for line in by_hour if "○" in line).index("○")
+    assert at < 15 < next(line for line in by_run if "○" in line).index("○")
+    short = [replace(point, hours=(point.hours or 0.0) / 16) for point in points]
+    assert picture(draw(short, 80, 10, manner=Manner(by_hour=True)))[-1].split()[:2] == ["0:00", "0:05"]
+
+
+def test_what_the_points_do_not_allow_is_left_out() -> None:
+    timeless = [Point(1, 1.75, "keep"), Point(2, 1.74, "keep")]
+    at_once = [replace(point, hours=0.0) for point in timeless]
+    wish = Manner(by_hour=True, log=True)
+    assert wish.possible(timeless) == wish.possible(at_once) == Manner(log=True)
+    below = [Point(1, -1.0, "keep", 0.0), Point(2, 2.0, "keep", 1.0)]
+    assert wish.possible(below) == Manner(by_hour=True)
+    assert wish.possible([*at_once, Point(3, 0.0, "checks_failed", 2.0)]) == wish
+
+
+def test_decades_are_shown_evenly_on_a_logarithmic_scale() -> None:
+    points = [Point(run, 10.0**-run, "keep") for run in range(5)]
+    drawn = picture(draw(points, 60, 12, manner=Manner(log=True)))
+    rows = [at for at, line in enumerate(drawn) if "●" in line]
+    assert len({later - earlier for earlier, later in pairwise(rows)}) == 1
+
+
+async def test_x_and_v_lay_the_axes_out_and_the_title_says_so(tmp_path: Path) -> None:
+    recorder = hundred(tmp_path)
+    app = viewer(recorder)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await pilot.pause()
+        await pilot.press("2", "x")
+        assert app.main.pane("history").about.endswith("by hour")
+        await pilot.press("v")
+        assert app.main.pane("history").about.endswith("by hour · log")
+        await pilot.press("x", "v", "left")
+        assert app.selected == 100 and "log" not in app.main.pane("history").about
