@@ -25,7 +25,8 @@ from tui.main_screen import MainScreen
 from tui.painter import LineView
 from tui.panes.history import HistoryPlot
 from tui.panes.pane import View
-from tui.panes.runs import RunsView
+from tui.panes.run_filter import FilterPrompt
+from tui.panes.runs import RunsView, marked_words
 from tui.queue_screen import Queue, QueueView
 from tui.session import Session
 from tui.text import count
@@ -76,6 +77,15 @@ class Viewer(App[None], inherit_bindings=False):
             tooltip="The run's log, or what its proposer thought and said",
         ),
         Binding("d", "diff_base", "diff", id="view.diff-base", tooltip="Diff against parent, incumbent, baseline"),
+        Binding("o", "sort", "sort", id="view.sort", show=False, tooltip="Sort the runs by the next of their figures"),
+        Binding(
+            "F",
+            "filter",
+            "filter",
+            id="view.filter",
+            show=False,
+            tooltip="Only some runs: status:keep metric<0.98",
+        ),
         Binding(
             "r",
             "rerun",
@@ -309,6 +319,30 @@ class Viewer(App[None], inherit_bindings=False):
 
     def on_runs_view_chosen(self, message: RunsView.Chosen) -> None:
         self.select(message.run)
+
+    def action_sort(self) -> None:
+        self.main.runs_pane.next_order()
+        self.main.go_to("runs")
+        self.refresh_view()
+
+    def action_filter(self) -> None:
+        def show_only(text: str) -> str:
+            problem = self.main.runs_pane.choose(text, self.state)
+            self.refresh_view()
+            return problem
+
+        self.main.go_to("runs")
+        self.push_screen(FilterPrompt(self.main.runs_pane.body.filter.text, show_only))
+
+    def action_mark(self) -> None:
+        about = subject(self.state, self.selected)
+        if about is None or about.row is None:
+            self.say("Only a run that has its line can be marked.", "warn")
+        else:
+            runs = self.main.runs_pane.body
+            runs.toggle(about.run)
+            self.say(marked_words(runs.marked))
+        self.refresh_view()
 
     def action_live(self) -> None:
         if self.selected is None and self.main.is_zoomed:

@@ -75,12 +75,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.bottom = BottomLine()
         self.log_pane = LogPane(id="log")
         self.diff_pane = DiffPane(id="diff")
+        self.runs_pane = RunsPane(id="runs")
         self.panes: list[Pane] = [
             self.log_pane,
             HistoryPane(id="history"),
             NotesPane(id="notes"),
             self.diff_pane,
-            RunsPane(id="runs"),
+            self.runs_pane,
         ]
         """In the order of their keys, 1 to 5."""
         self._too_small = Static(id="too-small", markup=False)

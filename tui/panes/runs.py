@@ -1,4 +1,4 @@
-"""Pane 5: every experiment in a table, the newest on top."""
+"""Pane 5: the experiments in a table: all of them, the newest on top, or those that one asks for, in another order."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -10,12 +10,17 @@ from textual.message import Message
 from engine.events import IdeaQueued
 from tui.painter import Lines, LineView
 from tui.panes.pane import Pane, View
+from tui.run_filter import Filter, Problem, parse
+from tui.run_order import ORDERS, arrange
 from tui.spans import Span, Spans, column, fit
 from tui.text import bpb, change, clean, count, duration, memory
 from tui.view_state import Row, ViewState, outcome
 
 MARKS = {"keep": ("●", "good"), "discard": ("○", "muted"), "crash": ("×", "bad"), "checks_failed": ("!", "warn")}
 NO_VERDICT = "–"
+MARKED = "*"
+"""Behind the number of a run that is to be compared."""
+MOST_MARKED = 2
 WORDS = {"checks_failed": "checks"}
 """A status as it is said where there is little room."""
 STATUS, METRIC, DELTA, MEMORY, TIME = 9, 8, 9, 9, 9
@@ -31,7 +36,7 @@ def header_spans(metric: str, *, wide: bool = True) -> Spans:
     return (Span(f" run    {column('status', STATUS)}{names}  description", "muted"),)
 
 
-def row_spans(row: Row, *, is_best: bool, wide: bool = True, is_again: bool = False) -> Spans:
+def row_spans(row: Row, *, is_best: bool, wide: bool = True, is_again: bool = False, is_marked: bool = False) -> Spans:
     """One experiment's line; the columns are those of header_spans. ``is_again``: it is being run once more."""
     experiment = row.experiment
     mark, role = MARKS.get(experiment.status, ("?", "warn"))
@@ -44,8 +49,9 @@ def row_spans(row: Row, *, is_best: bool, wide: bool = True, is_again: bool = Fa
         word = "best"
     kept = experiment.kept
     delta = change(row.delta)
+    number = Span(f"{experiment.run:4d}  ")
     return (
-        Span(f"{experiment.run:4d}  "),
+        *((Span(f"{experiment.run:4d}"), Span(f"{MARKED} ", "accent")) if is_marked else (number,)),
         Span(mark + " ", role),
         Span(column(word, STATUS), role if kept or role in ("bad", "warn") else "muted"),
         Span(
@@ -93,18 +99,26 @@ def queue_words(ideas: Sequence[IdeaQueued]) -> str:
     return f"{count(len(ideas), 'idea')} queued: {texts}" if ideas else ""
 
 
+def marked_words(marked: Sequence[int]) -> str:
+    """What is marked, and what to do with it."""
+    if not marked:
+        return "No run is marked."
+    if len(marked) == 1:
+        return f"Run {marked[0]} is marked: c compares it with the run that is shown, or with another one marked."
+    return f"Runs {min(marked)} and {max(marked)} are marked: c compares them."
+
+
 class RunsView(LineView):
     """The rows; the cursor is the selection, and stands on the live run where there is none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "app.select(1)", "later run", id="runs.later", tooltip="Select the run above", show=False),
-        Binding(
-            "down,j", "app.select(-1)", "earlier run", id="runs.earlier", tooltip="Select the run below", show=False
-        ),
+        Binding("up,k", "step(-1)", "run above", id="runs.above", tooltip="Select the run above", show=False),
+        Binding("down,j", "step(1)", "run below", id="runs.below", tooltip="Select the run below", show=False),
         Binding("pageup", "page(-1)", "page up", id="runs.page-up", tooltip="Select a page up", show=False),
         Binding("pagedown", "page(1)", "page down", id="runs.page-down", tooltip="Select a page down", show=False),
-        Binding("home", "first", "newest", id="runs.first", tooltip="Back to the newest run", show=False),
-        Binding("end", "last", "oldest", id="runs.last", tooltip="Select the first run, the baseline", show=False),
+        Binding("home", "first", "first line", id="runs.first", tooltip="Back to the live run", show=False),
+        Binding("end", "last", "last line", id="runs.last", tooltip="Select the run on the last line", show=False),
+        Binding("space", "app.mark", "mark", id="runs.mark", tooltip="Mark the run, or take its mark away", show=False),
     ]
 
     class Chosen(Message):
@@ -121,23 +135,43 @@ class RunsView(LineView):
         self._now = 0.0
         self._drawn: object = None
         self._second = 0
-        self._revision = -1
+        self.order = 0
+        """Which of ORDERS."""
+        self.filter = Filter()
+        self.marked: tuple[int, ...] = ()
+        """The runs that are to be compared, the one that was marked last at the end."""
+        self._arranged_for: object = None
         self._lines: list[Row | int] = []
-        """The rows, the newest first, and between two segments the number of the later one."""
+        """The rows that the filter takes, in their order, and between two segments the number of the later one."""
+        self._runs: list[int] = []
+        """The runs of these rows."""
+        self._lines_of: dict[int, int] = {}
         self.cursor = 0
-        """The line of the selected run; the first line where none is selected."""
+        """The line of the selected run, -1 where it has none; the first line where none is selected."""
+
+    @property
+    def chosen(self) -> int:
+        """How many runs the filter takes."""
+        return len(self._runs)
+
+    def toggle(self, run: int) -> None:
+        """Mark a run, or take its mark away; of more than two the first one loses its mark."""
+        others = tuple(each for each in self.marked if each != run)
+        self.marked = others if run in self.marked else (*others, run)[-MOST_MARKED:]
+        self.refresh()
 
     def show(self, view: View) -> None:
         state = view.state
         live = (state.live_run, state.proposal, state.alive) if state.live_run is not None else None
-        drawn = (state.revision, view.selected, live)
+        arranged = (state.revision, self.filter, self.order)
+        drawn = (arranged, view.selected, live)
         second = int(_elapsed(state, view.now) or 0)
         moved = view.selected != self._selected
         self._state, self._selected, self._now = state, view.selected, view.now
         if drawn != self._drawn:
-            if self._revision != state.revision:
-                self._revision = state.revision
-                self._lines = _with_boundaries(state.rows)
+            if arranged != self._arranged_for:
+                self._arranged_for = arranged
+                self._arrange()
             self._drawn = drawn
             self.cursor = self._line_of(view.selected)
             self.refresh_lines_now()
@@ -147,8 +181,16 @@ class RunsView(LineView):
         if moved:
             self._show_cursor()
 
+    def _arrange(self) -> None:
+        state = self._state
+        rows = self.filter.choose(state.rows, state.ledger)
+        self._lines = arrange(rows, ORDERS[self.order], state.ledger.segments)
+        places = [(row.experiment.run, y) for y, row in enumerate(self._lines) if isinstance(row, Row)]
+        self._runs = [run for run, _ in places]
+        self._lines_of = dict(reversed(places))
+
     def _show_cursor(self) -> None:
-        y = self.cursor
+        y = max(0, self.cursor)
         if y < self.scroll_offset.y:
             self.scroll_to(y=y, animate=False)
         elif y >= self.scroll_offset.y + self.size.height:
@@ -161,14 +203,26 @@ class RunsView(LineView):
     def _line_of(self, run: int | None) -> int:
         if run is None:
             return 0
-        lines = (y for y, row in enumerate(self._lines) if isinstance(row, Row) and row.experiment.run == run)
-        return next(lines, 0) + self._offset
+        return self._lines_of[run] + self._offset if run in self._lines_of else -1
 
     def run_at(self, y: int) -> int | None:
         """The run on line ``y``, or on the next one where that is a boundary; None for the live one."""
         if y < self._offset:
             return None
         return next((row.experiment.run for row in self._lines[y - self._offset :] if isinstance(row, Row)), None)
+
+    def beside(self, step: int) -> int | None:
+        """The run a line further down (+1) or up (−1) than the selected one; None, the live one, is above them all."""
+        runs, selected = self._runs, self._selected
+        if selected in self._lines_of:
+            at = runs.index(selected) + step
+            return None if at < 0 else runs[min(at, len(runs) - 1)]
+        if step < 0 or not runs:
+            return None
+        state = self._state
+        shows_the_last = selected is None and state.live_run is None and state.repeated is None
+        is_first_shown = shows_the_last and runs[0] == state.rows[-1].experiment.run
+        return runs[1] if is_first_shown and len(runs) > 1 else runs[0]
 
     def line_count(self) -> int:
         return len(self._lines) + self._offset
@@ -188,7 +242,11 @@ class RunsView(LineView):
         state = self._state
         is_again = state.is_repeating and state.live_run == row.experiment.run and state.alive
         is_best = row.experiment is state.incumbent
-        return row_spans(row, is_best=is_best, wide=self.size.width >= WIDE, is_again=is_again)
+        is_marked = row.experiment.run in self.marked
+        return row_spans(row, is_best=is_best, wide=self.size.width >= WIDE, is_again=is_again, is_marked=is_marked)
+
+    def action_step(self, step: int) -> None:
+        self.post_message(self.Chosen(self.beside(step)))
 
     def action_page(self, pages: int) -> None:
         y = self.cursor + pages * max(1, self.size.height - 1)
@@ -199,15 +257,6 @@ class RunsView(LineView):
 
     def action_last(self) -> None:
         self.post_message(self.Chosen(self.run_at(self.line_count() - 1)))
-
-
-def _with_boundaries(rows: Sequence[Row]) -> list[Row | int]:
-    lines: list[Row | int] = []
-    for row in reversed(rows):
-        if lines and isinstance(last := lines[-1], Row) and last.experiment.segment != row.experiment.segment:
-            lines.append(last.experiment.segment)
-        lines.append(row)
-    return lines
 
 
 class RunsHeader(Lines):
@@ -246,11 +295,42 @@ class RunsPane(Pane):
         if header.metric != state.metric_name:
             header.metric = state.metric_name
             header.refresh()
+        self.entitle(self._title(state))
+        self.say_instead(self._words_for(state))
+
+    def next_order(self) -> None:
+        """Put the runs in the next of ORDERS from now on."""
+        self.body.order = (self.body.order + 1) % len(ORDERS)
+
+    def choose(self, text: str, state: ViewState) -> str:
+        """Show only the runs that a filter takes, all where it is empty; why it is none, where it is none."""
+        metrics = {name for row in state.rows for name in row.experiment.metrics}
+        found = parse(text, metrics)
+        if isinstance(found, Problem):
+            return found.sentence
+        if found.text != self.body.filter.text:
+            self.body.filter = found
+        return ""
+
+    def _title(self, state: ViewState) -> str:
+        order = ORDERS[self.body.order].name.format(metric=state.metric_name) if self.body.order else ""
+        parts = (*self._counted(state), order, queue_words(state.ideas))
+        return " · ".join(part for part in parts if part)
+
+    def _counted(self, state: ViewState) -> tuple[str, ...]:
+        if self.body.filter:
+            return (f"{self.body.chosen:,} of {count(len(state.rows), 'run')}", self.body.filter.text)
         segment = state.segment
         experiments = segment.experiments if segment else ()
         kept = sum(1 for each in experiments if each.kept and each is not state.baseline)
         done = f"{len(experiments):,} so far, {kept:,} kept" if experiments else ""
         if segment and segment.number:
             done = f"segment {segment.number + 1}: {done or 'no run yet'}"
-        self.entitle(" · ".join(part for part in (done, queue_words(state.ideas)) if part))
-        self.say_instead("" if self.body.line_count() else "Every experiment gets a line here, the newest on top.")
+        return (done,)
+
+    def _words_for(self, state: ViewState) -> str:
+        if self.body.line_count():
+            return ""
+        if state.rows:
+            return "No run is like that: F changes the filter, an empty one shows every run."
+        return "Every experiment gets a line here, the newest on top."
