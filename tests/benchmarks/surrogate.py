@@ -19,11 +19,10 @@ import argparse
 import json
 import math
 import random
-import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +39,7 @@ from engine.proposers import SILENT, Context, NothingToProposeError, Proposal, P
 from engine.proposers.hybrid import Hybrid
 from engine.proposers.search import Search
 from engine.settings import HybridSettings, PolicySettings, SearchSettings
+from tests.benchmarks.stand_in import Reader
 
 DATA = Path(__file__).parent / "data"
 SESSIONS = 50
@@ -244,17 +244,16 @@ class Surrogate:
 
 
 class StandIn:
-    """In a language model's place: hints that a reader of papers would give, and more of what was kept."""
+    """The stand-in for a language model as a proposer, without HTTP between."""
 
     name = "chat"
     reads_prose = True
 
     def __init__(self, seed: int) -> None:
-        self._hints = random.Random(f"hints:{seed}").sample(HINTS, len(HINTS))
+        self._reader = Reader(seed)
 
     def ask(self, context: Context, watch: Watch = SILENT) -> Proposal:
-        knobs = knob_edit.read(context.incumbent)
-        for change in (*self._further(context.search_state, knobs), *self._next_hints(knobs)):
+        for change in self._reader.moves(knob_edit.read(context.incumbent), context.search_state):
             train = knob_edit.replace(context.incumbent, change)
             if all(result.train != train for result in context.history):
                 return Proposal(train=train, description=str(change), source=self.name)
@@ -269,49 +268,8 @@ class StandIn:
     def close(self) -> None:
         """It runs no process."""
 
-    def _next_hints(self, knobs: Knobs) -> Iterator[Knobs]:
-        while self._hints:
-            name, move = self._hints.pop(0)
-            value = move(knobs[name])
-            if repr(value) != repr(knobs[name]):
-                yield {name: value}
-
-    def _further(self, state: str, knobs: Knobs) -> Iterator[Knobs]:
-        """A number that was moved and kept lately, moved by as much again."""
-        for name, before, after in reversed(_KEPT.findall(state)):
-            old, new = float(before), float(after)
-            value = knobs.get(name)
-            if isinstance(value, float) and value == new and old > 0 and new > 0:
-                most = 0.99 if re.search("RATIO|FRAC|MOMENTUM", name) else math.inf
-                yield {name: float(f"{min(new * new / old, most):.3g}")}
-
-
-_KEPT = re.compile(r"^run \d+: keep [\d.]+, ([A-Z_]+) ([\d.e-]+) → ([\d.e-]+)$", re.M)
-
-
-def times(factor: float) -> Callable[[Value], Value]:
-    def move(value: Value) -> Value:
-        assert isinstance(value, int | float)
-        return max(1, round(value * factor)) if isinstance(value, int) else float(f"{value * factor:.3g}")
-
-    return move
-
-
-def to(wanted: Value) -> Callable[[Value], Value]:
-    return lambda value: wanted
-
-
-HINTS: list[tuple[str, Callable[[Value], Value]]] = [
-    ("ASPECT_RATIO", times(2)), ("ASPECT_RATIO", times(0.5)), ("DEPTH", times(1.5)), ("DEPTH", times(0.5)),
-    ("TOTAL_BATCH_SIZE", times(0.5)), ("TOTAL_BATCH_SIZE", times(2)), ("HEAD_DIM", times(2)), ("HEAD_DIM", times(0.5)),
-    ("MLP_RATIO", to(3)), ("MLP_RATIO", to(8)), ("WINDOW_PATTERN", to("L")), ("WINDOW_PATTERN", to("SL")),
-    ("MATRIX_LR", times(0.7)), ("MATRIX_LR", times(1.4)), ("EMBEDDING_LR", times(0.5)), ("EMBEDDING_LR", times(1.5)),
-    ("UNEMBEDDING_LR", times(2)), ("UNEMBEDDING_LR", times(0.5)), ("SCALAR_LR", times(2)), ("WEIGHT_DECAY", times(0.5)),
-    ("WEIGHT_DECAY", times(2)), ("ADAM_BETAS", to((0.9, 0.95))), ("ADAM_BETAS", to((0.8, 0.995))),
-    ("MUON_MOMENTUM", to(0.95)), ("MUON_MOMENTUM", to(0.9)), ("WARMUP_RATIO", to(0.02)), ("WARMUP_RATIO", to(0.1)),
-    ("WARMDOWN_RATIO", to(0.8)), ("WARMDOWN_RATIO", to(0.4)), ("FINAL_LR_FRAC", to(0.0)), ("FINAL_LR_FRAC", to(0.1)),
-    ("LOGIT_CAP", to(30.0)), ("ROPE_BASE", to(10000)),
-]  # fmt: skip
+    def require(self) -> None:
+        """It needs nothing."""
 
 
 def proposer(arm: str, seed: int) -> Proposer:
