@@ -219,8 +219,7 @@ class Chooser:
                 self._failed(str(error), error)
                 raise WorkFailed(str(error)) from error
             except NothingToProposeError as error:
-                if not self.control.stopping:
-                    self._rest(context.turn, error)
+                self._rest(context.turn, error)
         if self.control.stopping:
             return None
         try:
@@ -245,7 +244,10 @@ class Chooser:
         return bool(reason)
 
     def _rest(self, turn: int, error: NothingToProposeError) -> None:
-        """The search takes the turn; after trouble, some more turns."""
+        """The search takes the turn; after trouble, some more turns. Nobody takes it where the engine is to end."""
+        if self.control.stopping:
+            self._failed(f"{self.team.chosen.name} was broken off, for the engine is to end", error)
+            return
         turns = 1
         if isinstance(error, ProposerTroubleError):
             self._troubles += 1
@@ -286,13 +288,13 @@ class Chooser:
             self._failed(str(error), error)
             raise WorkFailed(str(error)) from error
         except NothingToProposeError as error:
+            self._rest(context.turn, error)
             if self.control.stopping:
                 return None
             if not self.control.waits(idea.id):
                 self._failed("the idea was taken out of the queue while it was worked on", error)
                 return None
             self._put_off[idea.id] += 1
-            self._rest(context.turn, error)
             if self._put_off[idea.id] == IDEA_ATTEMPTS or not isinstance(error, ProposerTroubleError):
                 self.control.idea_taken(idea.id, problem=str(error))
             return None
