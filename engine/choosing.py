@@ -241,6 +241,7 @@ class Chooser:
         if reason and reason != self._said_spent:
             self.log.emit(events.Warned(message=f"{reason}: the search goes on alone"))
         self._said_spent = reason
+        self.control.reads_prose = self.team.chosen.reads_prose and not reason
         return bool(reason)
 
     def _rest(self, turn: int, error: NothingToProposeError) -> None:

@@ -314,3 +314,56 @@ def check_refused(workspace: Workspace, said: str) -> None:
         start_detached(workspace, experiments=1)
     assert experiments(workspace) == []
     assert not workspace.events.exists()
+
+
+def test_an_idea_that_the_model_can_make_nothing_of_is_put_aside_in_the_end(workspace: Workspace) -> None:
+    with serving(fails(400, "too long")) as script:
+        use(workspace, script.url)
+        idea = commands.send(workspace, commands.Enqueue(text="a deeper model"))
+        assert run(workspace, "--experiments", "4", seconds=0.01).returncode == 0
+
+    assert len(script.requests) == 3
+    assert [each.source for each in experiments(workspace)[1:]] == ["search"] * 4
+    (taken,) = seen(workspace, events.IdeaTaken)
+    assert (taken.id, "too long" in taken.problem) == (idea, True)
+
+
+def pause_in_trouble(workspace: Workspace) -> None:
+    """Start an engine and pause it after the model's third trouble, when the next four turns are the search's."""
+    start_detached(workspace, experiments=6)
+    until(lambda: len(failures(workspace)) == 3, "the third trouble")
+    commands.send(workspace, commands.Pause())
+    until(lambda: seen(workspace, events.Paused), "the pause")
+    until(lambda: not workspace.journal.exists() and len(experiments(workspace)) >= 5, "the end of the experiment")
+
+
+def test_after_trouble_other_settings_are_tried_at_once(workspace: Workspace) -> None:
+    with serving(*[fails(400, "too long")] * 3, RATE) as script:
+        use(workspace, script.url)
+        pause_in_trouble(workspace)
+        searched = len(experiments(workspace)) - 1
+        workspace.settings.write_text(workspace.settings.read_text().replace('"scripted"', '"another"'))
+        commands.send(workspace, commands.Resume())
+        until(lambda: engine_of(workspace) is None, "the engine's end")
+
+    assert [each.source for each in experiments(workspace)[1:]] == ["search"] * searched + ["chat"] * (6 - searched)
+    assert script.requests[-1]["model"] == "another"
+
+
+def test_a_new_segment_whose_turns_are_counted_from_one_is_no_time_of_rest(workspace: Workspace) -> None:
+    with serving(*[fails(400, "too long")] * 3, RATE) as script:
+        use(workspace, script.url)
+        pause_in_trouble(workspace)
+        workspace.prepare.write_text(workspace.prepare.read_text().replace("256", "128"))
+        commands.send(workspace, commands.Resume())
+        until(lambda: engine_of(workspace) is None, "the engine's end")
+
+    assert [each.source for each in experiments(workspace) if each.segment == 1] == ["baseline"] + ["chat"] * 6
+
+
+def test_a_literal_without_end_is_an_edit_like_any_other(workspace: Workspace) -> None:
+    long = edits("DEPTH = ", lambda line: "DEPTH = 4 + 0" + " + 0" * 1500, "a long sum")
+    with serving(long, RATE) as script:
+        use(workspace, script.url)
+        assert run(workspace, "--experiments", "2", seconds=0.01).returncode == 0
+    assert [each.description for each in experiments(workspace)[1:]] == ["a long sum", "a higher rate"]
