@@ -289,11 +289,11 @@ class Chooser:
             self._failed(str(error), error)
             raise WorkFailed(str(error)) from error
         except NothingToProposeError as error:
-            self._rest(context.turn, error)
-            if self.control.stopping:
-                return None
             if not self.control.waits(idea.id):
                 self._failed("the idea was taken out of the queue while it was worked on", error)
+                return None
+            self._rest(context.turn, error)
+            if self.control.stopping:
                 return None
             self._put_off[idea.id] += 1
             if self._put_off[idea.id] == IDEA_ATTEMPTS or not isinstance(error, ProposerTroubleError):

@@ -32,7 +32,7 @@ def read(source: str) -> dict[str, Value]:
 
     Arithmetic on numbers (``2**19``) counts as a literal; None, nested literals and what is infinite are no knobs.
     """
-    return {name: value for name, node in _assignments(source) if (value := _literal(node)) is not None}
+    return {name: value for name, node in _assignments(source) if (value := _value(node)) is not None}
 
 
 def replace(source: str, values: Mapping[str, Value]) -> str:
@@ -54,7 +54,7 @@ def replace(source: str, values: Mapping[str, Value]) -> str:
 def value_of(text: str) -> Value | None:
     """The value that a literal as in a file stands for; None where it is no such literal."""
     try:
-        return _literal(ast.parse(text.strip(), mode="eval").body)
+        return _value(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ValueError):
         return None
 
@@ -130,6 +130,14 @@ def _assignments(source: str) -> Iterator[tuple[str, ast.expr]]:
                 yield name, node
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as node) if _NAME.fullmatch(name):
                 yield name, node
+
+
+def _value(expression: ast.expr) -> Value | None:
+    """The value that a literal stands for; None for what is none, or is nested too deep to be told."""
+    try:
+        return _literal(expression)
+    except RecursionError:
+        return None
 
 
 def _literal(expression: ast.expr) -> Value | None:

@@ -6,6 +6,9 @@ from typing import Protocol
 
 from engine.ledger import Asi, Experiment
 
+MOST = 1e15
+"""No proposal costs as much, of anything."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -27,8 +30,9 @@ class Cost:
         )
 
     def as_line(self) -> dict[str, float]:
-        """For the ledger and the events: what is known and not nothing."""
-        return {name: round(value, 6) for name, value in asdict(self).items() if value}
+        """For the ledger and the events: what is known and an amount; what others report may be anything."""
+        amounts = {name: value for name, value in asdict(self).items() if value is not None and 0 < value < MOST}
+        return {name: round(value, 6) for name, value in amounts.items()}
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
-from engine.proposers import NeedsPersonError, NothingToProposeError, ProposerTroubleError, Watch
+from engine.proposers import MOST, NeedsPersonError, NothingToProposeError, ProposerTroubleError, Watch
 from engine.proposers.foreign import clean, one_line
 from engine.settings import ChatSettings
 
@@ -43,6 +43,7 @@ PERSONS = frozenset({402, 404})
 AGAIN = frozenset({408, 409, 425})
 
 Message = dict[str, str]
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -290,9 +291,9 @@ class _Listener:
         return Answer(
             text=_without_thoughts("".join(self.text)),
             problem=problem,
-            tokens_in=self.usage.prompt_tokens or 0,
-            tokens_out=self.usage.completion_tokens or 0,
-            dollars=self.usage.cost,
+            tokens_in=_amount(self.usage.prompt_tokens) or 0,
+            tokens_out=_amount(self.usage.completion_tokens) or 0,
+            dollars=_amount(self.usage.cost),
         )
 
     def _take(self, kind: str, text: str) -> None:
@@ -337,6 +338,11 @@ def _body(event: bytes) -> _Body:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         start = one_line(event[:300].decode("utf-8", "replace"), 80)
         raise _BrokenError(f"its answer is not in OpenAI's form: {start!r}") from error
+
+
+def _amount(reported: Number | None) -> Number | None:
+    """What an endpoint reports, where it can be an amount; "nan" and numbers of a thousand digits are read too."""
+    return reported if reported is not None and 0 <= reported < MOST else None
 
 
 def _said(error: BaseException, key: str) -> str:

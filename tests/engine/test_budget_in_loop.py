@@ -8,9 +8,9 @@ import pytest
 
 from engine import commands, events
 from engine.workspace import Workspace
-from tests.engine.endpoints import USAGE, says, serving
 from tests.engine.chats import failures, give_key, moves, seen, use, warnings
-from tests.engine.workspaces import PROGRAM, experiments, make, run
+from tests.engine.endpoints import USAGE, says, serving
+from tests.engine.workspaces import PROGRAM, experiments, make, run, start, until
 
 RATE = moves("MATRIX_LR", lambda value: value * 1.2, "a higher rate")
 TALK = says("I would rather talk.")
@@ -115,3 +115,35 @@ def test_hours_end_the_session_after_the_experiment_under_way(workspace: Workspa
     assert done.returncode == 0
     assert [event.reason for event in seen(workspace, events.EngineStopped)] == ["the 1e-07 h of [budget] are over"]
     assert experiments(workspace) == []
+
+
+def test_what_cannot_be_an_amount_is_none(workspace: Workspace) -> None:
+    """An endpoint may report anything; the ledger stays readable, and the session goes on."""
+    usages = (
+        {"cost": "nan"},
+        {"cost": "inf"},
+        {"cost": -3},
+        {"prompt_tokens": 10**400},
+        {"completion_tokens": -(10**9)},
+    )
+    odd = [moves("MATRIX_LR", lambda value: value * 1.1, "odd", usage=USAGE | usage) for usage in usages]
+    with serving(*odd) as script:
+        use(workspace, script.url, budget={"tokens": 10**9, "dollars": 1000}, prices={"tokens_out": 15})
+        assert run(workspace, "--experiments", "5", seconds=0.01).returncode == 0
+
+    assert sources(workspace) == ["chat"] * 5
+    assert [each.cost.get("tokens_in", 0) for each in experiments(workspace)[1:]] == [1000] * 3 + [0, 1000]
+    assert spent(workspace)["tokens_out"] == 4 * USAGE["completion_tokens"]
+
+
+def test_a_message_that_nobody_reads_any_more_is_refused(workspace: Workspace) -> None:
+    with serving(RATE) as script:
+        use(workspace, script.url, budget={"tokens": EACH})
+        assert run(workspace, "--experiments", "2", seconds=0.01).returncode == 0
+        process = start(workspace, "--experiments", "5", seconds=1)
+        until(lambda: any(event.run == 4 for event in seen(workspace, events.RunStarted)), "run 4")
+        message = commands.send(workspace, commands.Message(text="bolder"))
+        process.communicate()
+
+    answers = {event.id: event.problem for event in seen(workspace, events.CommandDone)}
+    assert "can't read prose" in answers[message]

@@ -12,7 +12,6 @@ from engine.launch import start_detached
 from engine.presence import engine_of
 from engine.proposers.chat import SENT_BACK
 from engine.workspace import Workspace
-from tests.engine.endpoints import USAGE, Reply, cuts, drips, fails, says, serving
 from tests.engine.chats import (
     KEY,
     KEY_NAME,
@@ -31,6 +30,7 @@ from tests.engine.chats import (
     use,
     warnings,
 )
+from tests.engine.endpoints import USAGE, Reply, cuts, drips, fails, says, serving
 from tests.engine.workspaces import experiments, git, make, run, start, until
 
 IN, OUT = USAGE["prompt_tokens"], USAGE["completion_tokens"]
