@@ -28,6 +28,8 @@ from tui.panes.pane import View
 from tui.panes.run_filter import FilterPrompt
 from tui.panes.runs import RunsView, marked_words
 from tui.queue_screen import Queue, QueueView
+from tui.searched import SearchedView
+from tui.searching import Pattern
 from tui.session import Session
 from tui.text import count
 from tui.view_state import Notice, ViewState, beside, subject
@@ -76,6 +78,9 @@ class Viewer(App[None], inherit_bindings=False):
             id="view.thoughts",
             tooltip="The run's log, or what its proposer thought and said",
         ),
+        Binding("slash", "search", "search", id="view.search", tooltip="Look for a text, or a /regular expression/"),
+        Binding("n", "seek(1)", "next", id="view.next-hit", tooltip="To the next line that was found", show=False),
+        Binding("N", "seek(-1)", "before", id="view.hit-before", tooltip="To the line found before", show=False),
         Binding("d", "diff_base", "diff", id="view.diff-base", tooltip="Diff against parent, incumbent, baseline"),
         Binding("o", "sort", "sort", id="view.sort", show=False, tooltip="Sort the runs by the next of their figures"),
         Binding(
@@ -94,7 +99,12 @@ class Viewer(App[None], inherit_bindings=False):
             tooltip="Queue one more run of the selected experiment, or of the incumbent",
         ),
         Binding(
-            "escape", "live", "live", id="view.live", tooltip="Clear the selection: back to the live run", show=False
+            "escape",
+            "live",
+            "live",
+            id="view.live",
+            tooltip="End the search; else clear the selection: back to the live run",
+            show=False,
         ),
         Binding("1", "pane('log')", "log", id="pane.log", tooltip="Go to the training log", show=False),
         Binding("2", "pane('history')", "history", id="pane.history", tooltip="Go to the val_bpb history", show=False),
@@ -344,7 +354,41 @@ class Viewer(App[None], inherit_bindings=False):
             self.say(marked_words(runs.marked))
         self.refresh_view()
 
+    def action_search(self) -> None:
+        body = self.main.current.body
+        if not isinstance(body, SearchedView):
+            self.say("A plot has no text: search in the runs, 5.", "warn")
+            self.refresh_view()
+            return
+
+        def answered(text: str | None) -> None:
+            if text:
+                try:
+                    body.look_for(Pattern(text))
+                except ValueError as error:
+                    self.say(str(error), "bad")
+                self.refresh_view()
+
+        self.push_screen(Sentence("/", "a text, or /an expression/ · enter finds · esc cancels"), answered)
+
+    def action_seek(self, by: int) -> None:
+        body = self.main.current.body
+        if isinstance(body, SearchedView) and body.found:
+            body.seek(by)
+        else:
+            self.say("Nothing is looked for in this pane: / asks what.", "warn")
+        self.refresh_view()
+
+    def on_searched_view_said(self, message: SearchedView.Said) -> None:
+        self.say(message.text, message.role)
+        self.refresh_view()
+
     def action_live(self) -> None:
+        body = self.main.current.body
+        if isinstance(body, SearchedView) and body.found:
+            body.look_for(None)
+            self.refresh_view()
+            return
         if self.selected is None and self.main.is_zoomed:
             self.main.zoom()
         self.select(None)

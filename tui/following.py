@@ -4,6 +4,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from tui.painter import LineView
+from tui.searching import Pattern
 
 CATCH_UP_SECONDS = 0.01
 
@@ -67,11 +68,15 @@ class FollowingView(LineView):
     def _to_end(self) -> None:
         self.move_to(self.max_scroll_y)
 
-    def move_to(self, y: float) -> None:
+    def go_to_line(self, line: int, pattern: Pattern) -> None:
+        self.stand_still()
+        super().go_to_line(line, pattern)
+
+    def move_to(self, y: float, x: float | None = None) -> None:
         """Scroll, without that being a person's wish to stand still."""
         self._is_own_move = True
         try:
-            self.scroll_to(y=y, animate=False, force=True)
+            super().move_to(y, x)
         finally:
             self._is_own_move = False
 

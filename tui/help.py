@@ -12,7 +12,10 @@ from tui.painter import LineView
 from tui.panes.runs import MARKS, NO_VERDICT
 from tui.spans import Span, Spans, wrap
 
-ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→", "question_mark": "?", "pageup": "pgup", "pagedown": "pgdn"}
+ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→", "question_mark": "?", "slash": "/"} | {
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+}
 NAMES = 12
 """Cells of the column of keys and marks."""
 Section = tuple[str, Sequence[BindingType]]

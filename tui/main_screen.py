@@ -160,4 +160,5 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Show a view in every pane; each draws only if its part of it has changed."""
         for pane in self.panes:
             pane.show(view)
+            pane.search_on()
         self.tabs.show(self.panes[:4], self._upper, self.pane(self._upper).about)

@@ -9,13 +9,15 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.searched import SearchedView
 from tui.spans import ROLES, Spans
 
 ROLE_CLASSES: set[str] = {f"role--{role}" for role in ROLES}
+HITS = ("hit", "hit-here")
+"""Roles that are seen on the cursor's line too."""
 
 
 def paint(widget: Widget, spans: Spans, left: int, width: int, base_role: str = "") -> Strip:
@@ -27,7 +29,7 @@ def paint(widget: Widget, spans: Spans, left: int, width: int, base_role: str = 
     for text, role in spans:
         if isinstance(role, Style):
             style = base + role
-        elif role and base_role != "cursor":
+        elif role and (base_role != "cursor" or role in HITS):
             style = base + widget.get_component_rich_style(f"role--{role}", partial=True)
         else:
             style = base
@@ -55,7 +57,7 @@ class Lines(Widget):
         return paint(self, self._composed[y] if y < len(self._composed) else (), 0, width)
 
 
-class LineView(ScrollView, can_focus=True, inherit_bindings=False):
+class LineView(SearchedView, can_focus=True, inherit_bindings=False):
     """Many lines, of which only the visible ones are composed and drawn."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = ROLE_CLASSES
@@ -72,13 +74,10 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
     ]
     SIDEWAYS: ClassVar[int] = 8
 
-    def line_count(self) -> int:
-        """How many lines there are."""
-        raise NotImplementedError
+    _edition = 0
 
-    def line_at(self, y: int) -> Spans:
-        """Line ``y``, from 0."""
-        raise NotImplementedError
+    def edition(self) -> object:
+        return self._edition
 
     def line_role(self, y: int) -> str:
         """A role for the whole of line ``y``, its empty end included."""
@@ -90,6 +89,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def refresh_lines_now(self) -> None:
         """Take a changed number of lines over, and draw."""
+        self._edition += 1
         self.virtual_size = Size(self.line_width(), self.line_count())
         self.refresh()
 
@@ -97,7 +97,12 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         number = y + self.scroll_offset.y
         if number >= self.line_count():
             return paint(self, (), 0, self.size.width)
-        return paint(self, self.line_at(number), self.scroll_offset.x, self.size.width, self.line_role(number))
+        spans = self.spans_at(number)
+        return paint(self, spans, self.scroll_offset.x, self.size.width, self.line_role(number))
+
+    def spans_at(self, y: int) -> Spans:
+        """Line ``y`` as it is drawn: with what is looked for marked."""
+        return self.mark(self.line_at(y), y)
 
     def action_scroll_left(self) -> None:
         self.scroll_to(x=self.scroll_offset.x - self.SIDEWAYS, animate=False)

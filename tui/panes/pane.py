@@ -8,6 +8,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from engine.workspace import Workspace
+from tui.searched import SearchedView
 from tui.view_state import Subject, ViewState
 
 
@@ -31,6 +32,7 @@ class Pane(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.instead = Static(classes="instead", markup=False)
+        self._said = ("", "")
         self._titles: tuple[str, str] | None = None
         self._words_instead = ""
 
@@ -39,12 +41,25 @@ class Pane(Vertical):
 
     def entitle(self, about: str = "", note: str = "") -> None:
         """The title, what it is about, and a note at the frame's lower edge."""
+        self._said = (about, note)
+        about = " · ".join(part for part in (self.found, about) if part)
         if (about, note) == self._titles:
             return
         self._titles = (about, note)
         title = Content.assemble((self.NUMBER, "bold"), f" {self.NAME}", f" · {about}" if about else "")
         self.border_title = title  # a Content is taken as it is; a str would be read as markup
         self.border_subtitle = Content(note)
+
+    @property
+    def found(self) -> str:
+        """What is looked for in the body, and how often it is there."""
+        return self.body.found if isinstance(self.body, SearchedView) else ""
+
+    def search_on(self) -> None:
+        """Take what is new into a search."""
+        if isinstance(self.body, SearchedView):
+            self.body.search_on()
+            self.entitle(*self._said)
 
     @property
     def about(self) -> str:

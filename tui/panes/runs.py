@@ -12,7 +12,8 @@ from tui.painter import Lines, LineView
 from tui.panes.pane import Pane, View
 from tui.run_filter import Filter, Problem, parse
 from tui.run_order import ORDERS, arrange
-from tui.spans import Span, Spans, column, fit
+from tui.searching import Pattern
+from tui.spans import Span, Spans, column, fit, plain
 from tui.text import bpb, change, clean, count, duration, memory
 from tui.view_state import Row, ViewState, outcome
 
@@ -226,6 +227,23 @@ class RunsView(LineView):
 
     def line_count(self) -> int:
         return len(self._lines) + self._offset
+
+    def edition(self) -> object:
+        return self._arranged_for, self._state.new_run
+
+    def text_at(self, line: int) -> str:
+        is_row = line < self._offset or isinstance(self._lines[line - self._offset], Row)
+        return plain(self._spans_at(line)) if is_row else ""
+
+    def line_in_view(self) -> int:
+        return max(0, self.cursor)
+
+    def sees(self, line: int) -> bool:
+        return line == self.cursor
+
+    def go_to_line(self, line: int, pattern: Pattern) -> None:
+        self.cursor = line
+        self.post_message(self.Chosen(self.run_at(line)))
 
     def line_role(self, y: int) -> str:
         return "cursor" if self._selected is not None and y == self.cursor else ""

@@ -105,6 +105,14 @@ class LineIndex:
             return RawLine(tail[tail.index(b"\r") + 1 :], length)
         return RawLine(os.pread(self._file, LONG, start), length)
 
+    def piece(self, number: int) -> bytes:
+        """Line ``number`` and those after it, with their newlines: as many whole ones as fit in a block, maybe none."""
+        if self._file is None or not 0 <= number < self._newlines:
+            return b""
+        start = self._newline(number) + 1 if number else 0
+        text = os.pread(self._file, min(BLOCK, self._scanned - start), start)
+        return text[: text.rfind(b"\n") + 1]
+
     def close(self) -> None:
         if self._file is not None:
             os.close(self._file)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from tui.following import FollowingView
 from tui.run_log.emulator import emulate
-from tui.run_log.index import LineIndex
-from tui.spans import Span, Spans, width
+from tui.run_log.index import LONG, LineIndex
+from tui.searching import Pattern
+from tui.spans import Span, Spans, plain, width
 
 LINES_KEPT = 512
 CATCH_UP_BYTES = 1 << 22
@@ -67,6 +68,33 @@ class RunLogView(FollowingView):
         self._lines.clear()
         self._widest = 0
 
+    def edition(self) -> object:
+        return self.path, self._generation
+
+    def settled_lines(self) -> int:
+        return self._index.complete_lines if self._index else 0
+
+    def find_lines(self, pattern: Pattern, begin: int, end: int) -> tuple[list[int], int]:
+        piece = self._index.piece(begin) if self._index else b""
+        if piece and pattern.rules_out(piece):
+            return [], min(end, begin + piece.count(b"\n"))
+        lines = piece.split(b"\n")[:-1][: end - begin]
+        shown = [self._shown(begin + at, line) for at, line in enumerate(lines)] or [self._line(begin)]
+        found = pattern.matching([plain(spans) for spans in shown])
+        return [begin + at for at in found], begin + len(shown)
+
+    def _shown(self, number: int, text: bytes) -> Spans:
+        return emulate(text) if len(text) <= LONG else self._line(number)
+
+    def _line(self, number: int) -> Spans:
+        if self._index is None:
+            return ()
+        raw = self._index.line(number)
+        spans = emulate(raw.text)
+        if raw.is_cut and b"\r" not in raw.text:
+            spans = (*spans, Span(f" … the beginning of a line of {raw.length:,} bytes", "muted"))
+        return spans
+
     def line_count(self) -> int:
         return self._index.lines if self._index else 0
 
@@ -77,17 +105,12 @@ class RunLogView(FollowingView):
         if (kept := self._lines.get(y)) is not None:
             self._lines.move_to_end(y)
             return kept
-        if self._index is None:
-            return ()
-        raw = self._index.line(y)
-        spans = emulate(raw.text)
-        if raw.is_cut and b"\r" not in raw.text:
-            spans = (*spans, Span(f" … the beginning of a line of {raw.length:,} bytes", "muted"))
+        spans = self._line(y)
         wide = width(spans)
         if wide > self._widest:
             self._widest = wide
             self.call_later(self.refresh_lines_now)
-        if y < self._index.complete_lines:
+        if y < self.settled_lines():
             self._lines[y] = spans
             if len(self._lines) > LINES_KEPT:
                 self._lines.popitem(last=False)

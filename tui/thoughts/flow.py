@@ -77,6 +77,11 @@ class Flow:
         """As far as they are counted."""
         return self._ends[-1] if self._ends else 0
 
+    @property
+    def settled_lines(self) -> int:
+        """Lines that stay as they are: all but those of the last paragraph, which may go on."""
+        return self._ends[len(self._paragraphs) - 2] if 1 < len(self._paragraphs) == len(self._ends) else 0
+
     def add(self, said: Said) -> None:
         """What was said next."""
         kind = said.kind if said.kind in MANNERS else "message"

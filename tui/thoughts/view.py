@@ -83,5 +83,11 @@ class ThoughtsView(FollowingView):
     def line_count(self) -> int:
         return self._flow.lines
 
+    def edition(self) -> object:
+        return id(self._flow), self._flow.cells
+
+    def settled_lines(self) -> int:
+        return self._flow.settled_lines
+
     def line_at(self, y: int) -> Spans:
         return self._flow.line_at(y)
