@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from engine import preflight
+from engine import allocator, preflight
 from engine.errors import UnusableWorkspace, WorkFailed
 from engine.events import Event
 from engine.history import History
@@ -35,6 +35,7 @@ def run_engine(
     A first SIGINT or SIGTERM ends the running experiment in an orderly way and raises KeyboardInterrupt
     afterwards. Raises UnusableWorkspace or WorkFailed with the sentence for the person.
     """
+    allocator.share_one_arena()
     settings, repository = preflight.inspect(workspace)
     if verification is None:
         preflight.require_proposer(workspace, settings, proposer)

@@ -6,6 +6,7 @@ under the ledger's lock, and records an id once however often it is asked to.
 
 import hashlib
 import math
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -320,7 +321,11 @@ def _experiment(record: dict[str, Any], segment: int) -> Experiment:
         changes["metric"] = None
     if experiment.crashed and experiment.metric == 0:
         changes["metric"] = None
-    return msgspec.structs.replace(experiment, **changes) if changes else experiment
+    # What lines have in common is kept once: a session has thousands.
+    changes |= {"status": sys.intern(experiment.status), "source": sys.intern(experiment.source)}
+    if experiment.asi.get("arch_change") == experiment.description:
+        experiment.asi["arch_change"] = experiment.description
+    return msgspec.structs.replace(experiment, **changes)
 
 
 def _repeat(record: dict[str, Any]) -> Repeat:

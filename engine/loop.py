@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from engine import conditions, document, events, journal, ledger, safekeeping, settings
+from engine import allocator, conditions, document, events, journal, ledger, safekeeping, settings
 from engine.budget import end_of_session
 from engine.choosing import Chooser
 from engine.control import Control
@@ -215,6 +215,7 @@ class Loop:
         await self._cycle.finish(flight)
         if flight.repeat is None:
             await asyncio.to_thread(self._mind_thrashing)
+        await asyncio.to_thread(allocator.give_back)
         return None
 
     def _comparable_history(self) -> History:
