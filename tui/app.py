@@ -81,6 +81,14 @@ class Viewer(App[None], inherit_bindings=False):
         Binding("slash", "search", "search", id="view.search", tooltip="Look for a text, or a /regular expression/"),
         Binding("n", "seek(1)", "next", id="view.next-hit", tooltip="To the next line that was found", show=False),
         Binding("N", "seek(-1)", "before", id="view.hit-before", tooltip="To the line found before", show=False),
+        Binding(
+            "L",
+            "learnings",
+            "learnings",
+            id="view.learnings",
+            show=False,
+            tooltip="The run's notes, or what the session has learned (autoresearch.md)",
+        ),
         Binding("d", "diff_base", "diff", id="view.diff-base", tooltip="Diff against parent, incumbent, baseline"),
         Binding("o", "sort", "sort", id="view.sort", show=False, tooltip="Sort the runs by the next of their figures"),
         Binding(
@@ -411,6 +419,13 @@ class Viewer(App[None], inherit_bindings=False):
     def action_thoughts(self) -> None:
         self.main.log_pane.turn()
         self.main.go_to("log")
+        self.refresh_view()
+
+    def action_learnings(self) -> None:
+        notes = self.main.notes_pane
+        if self.main.current is notes or not notes.shows_learnings:
+            notes.turn()
+        self.main.go_to("notes")
         self.refresh_view()
 
     def action_diff_base(self) -> None:

@@ -74,12 +74,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.trouble = TroubleLines()
         self.bottom = BottomLine()
         self.log_pane = LogPane(id="log")
+        self.notes_pane = NotesPane(id="notes")
         self.diff_pane = DiffPane(id="diff")
         self.runs_pane = RunsPane(id="runs")
         self.panes: list[Pane] = [
             self.log_pane,
             HistoryPane(id="history"),
-            NotesPane(id="notes"),
+            self.notes_pane,
             self.diff_pane,
             self.runs_pane,
         ]

@@ -1,6 +1,7 @@
-"""Pane 3: what was tried, why, what came of it, and what to do next (ASI)."""
+"""Pane 3: what was tried, why, what came of it, and what to do next (ASI); and what the session has learned."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from engine.events import IdeaQueued, MessageQueued
 from engine.ledger import FIRST_ASI_KEYS
 from engine.noise import Draw
 from engine.words import amount, money
+from engine.workspace import DOCUMENT
+from tui import markdown
 from tui.painter import LineView
 from tui.panes.pane import Pane, View
 from tui.spans import Span, Spans, wrap
@@ -276,25 +279,95 @@ class NotesView(LineView):
         return self._lines[y]
 
 
+class LearningsView(LineView):
+    """autoresearch.md, what the session has learned, rendered."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._path: Path | None = None
+        self._read: object = None
+        self._text = ""
+        self._lines: list[Spans] = []
+        self._made_for: object = None
+
+    def show(self, path: Path) -> None:
+        """Show the document as it is now; it is read again only where it was written."""
+        try:
+            status = path.stat()
+            state = (path, status.st_ino, status.st_size, status.st_mtime_ns)
+            if state != self._read:
+                with path.open("rb") as file:
+                    self._text = file.read(4 * markdown.LONGEST).decode("utf-8", "replace")
+                self._read = state
+        except OSError:
+            self._read, self._text = None, ""
+        if path != self._path:
+            self._path = path
+            self.scroll_to(y=0, animate=False)
+        self._make()
+
+    def on_resize(self) -> None:
+        self._make()
+
+    def _make(self) -> None:
+        width = max(16, self.size.width - 1)
+        if (self._text, width) != self._made_for:
+            self._made_for = (self._text, width)
+            self._lines = markdown.markdown_lines(self._text, width)
+            self.refresh_lines_now()
+
+    def line_count(self) -> int:
+        return len(self._lines)
+
+    def line_at(self, y: int) -> Spans:
+        return self._lines[y]
+
+
 class NotesPane(Pane):
-    """What is known of the experiment in words; with none selected also the ideas and messages that wait."""
+    """What is known of the experiment in words; with none selected also the ideas and messages that wait.
+
+    On its second page what the session has learned.
+    """
 
     NUMBER, NAME = "3", "notes"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._body = NotesView()
+        self._notes = NotesView()
+        self._learnings = LearningsView(id="learnings")
+        self._body: NotesView | LearningsView = self._notes
 
     def compose(self) -> ComposeResult:
         yield self.instead
-        yield self._body
+        yield self._notes
+        yield self._learnings
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._learnings.display = False
 
     @property
-    def body(self) -> NotesView:
+    def body(self) -> NotesView | LearningsView:
         return self._body
 
+    @property
+    def shows_learnings(self) -> bool:
+        return self._body is self._learnings
+
+    def turn(self) -> None:
+        """To the other page; the next view fills it."""
+        self.say_instead("")
+        self._body = self._notes if self.shows_learnings else self._learnings
+        self._notes.display = not self.shows_learnings
+        self._learnings.display = self.shows_learnings
+
     def show(self, view: View) -> None:
+        if self.shows_learnings:
+            self._learnings.show(view.workspace.document)
+            self.entitle(DOCUMENT)
+            self.say_instead("" if self.body.line_count() else f"There is no {DOCUMENT} with what was learned here.")
+            return
         queued = (view.state.ideas, view.state.messages) if view.selected is None else ()
-        self.body.show(view.subject, *queued)
+        self._notes.show(view.subject, *queued)
         self.entitle(view.subject.name if view.subject else "")
         self.say_instead("" if self.body.line_count() else "What is tried and why, and what came of it, appears here.")
