@@ -204,7 +204,7 @@ class Cycle:
     def _take_fix(self, flight: InFlight) -> None:
         """Give the mended candidate the run's folder; what crashed is kept beside it."""
         folder = self._folder(flight)
-        crashed = folder.path.with_name(f"{folder.path.name}-crashed-{flight.fixes}")
+        crashed = folder.path.with_name(_crashed(folder, flight.fixes))
         if not crashed.exists():
             folder.path.rename(crashed)
         if not folder.diff.exists():
@@ -478,7 +478,8 @@ class Cycle:
     def _ours(self, flight: InFlight) -> list[bytes]:
         """Every train.py that the engine itself may have put into the work tree for this experiment."""
         folder = self._folder(flight)
-        sources = [folder.train, *(each.train for each in folder.repeats())]
+        crashed = [RunFolder(folder.path.with_name(_crashed(folder, number))) for number in range(1, flight.fixes + 1)]
+        sources = [each.train for each in (folder, *folder.repeats(), *crashed)]
         commits = dict.fromkeys(each for each in (flight.parent, flight.commit) if self.train.has(each))
         committed = [self.train.at(each).encode() for each in commits]
         return [*committed, *(read_regular(path) for path in sources if path.is_file())]
@@ -524,6 +525,11 @@ class Cycle:
 def _name(flight: InFlight) -> str:
     """What an experiment's commit and processes carry: its id, and which mended version it is."""
     return f"{flight.id}.{flight.fixes}" if flight.fixes else flight.id
+
+
+def _crashed(folder: RunFolder, number: int) -> str:
+    """The name that a run's folder gets where its candidate crashed and was mended, for the ``number``-th time."""
+    return f"{folder.path.name}-crashed-{number}"
 
 
 def _added(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:

@@ -64,6 +64,7 @@ def behave(name: str, value: str, is_reminder: bool) -> None:
             edit(value)
         case "slip-or-mend" if "slip_" in TRAIN.read_text():
             mend()
+            print("I mended it.")
         case "slip-or-mend":
             rate = f"0.{time.time_ns()}"
             edit(rate)
