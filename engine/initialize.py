@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from engine import document, knobs, ledger, obstacles, preflight, preparation
+from engine import document, knobs, ledger, obstacles, preflight, preparation, sessions
 from engine.errors import UnusableWorkspace
 from engine.files import write_atomically
 from engine.knobs import Value
@@ -105,6 +105,7 @@ def initialize(workspace: Workspace, tag: str, profile: Profile, *, today: datet
         _prepare_directory(workspace, repository, profile)
         repository.begin_branch(branch, contents, _message(branch))
         LedgerFile(workspace).open_segment(_config(branch))
+        sessions.remember(workspace)
     return branch
 
 
@@ -132,6 +133,7 @@ def finish(workspace: Workspace, repository: Repository, profile: Profile, branc
                 unsettled.append(name)
         repository.enter_branch(branch, _message(branch), *unsettled)
         LedgerFile(workspace).open_segment(_config(branch))
+        sessions.remember(workspace)
 
 
 def _prepare_directory(workspace: Workspace, repository: Repository, profile: Profile) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from engine import allocator, preflight
+from engine import allocator, preflight, sessions
 from engine.errors import UnusableWorkspace, WorkFailed
 from engine.events import Event
 from engine.history import History
@@ -40,6 +40,7 @@ def run_engine(
     if verification is None:
         preflight.require_proposer(workspace, settings, proposer)
     with holding(workspace) as holder:
+        sessions.remember(workspace)
         loop = Loop(
             workspace=workspace,
             settings=settings,

@@ -3,21 +3,30 @@
 It never calls into the engine, and the engine does not know that it is there.
 """
 
+import asyncio
+import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from engine import commands
+from engine.errors import AutoresearchError
+from engine.past import PastSession
 from engine.workspace import Workspace
 from tui import terminal, theme
 from tui.asking import Question, Sentence
 from tui.bottom_line import is_fresh
+from tui.browser import Browser, SessionsView
+from tui.browser_shelf import Shelf
 from tui.condition import condition, is_thinking, trouble
 from tui.gpu import GpuWatch
 from tui.help import Help, Section, key_name
@@ -35,6 +44,7 @@ from tui.text import count
 from tui.view_state import Notice, ViewState, beside, subject
 
 POLL_SECONDS = 0.25
+NOWHERE = Path("/nonexistent")
 
 
 def view(workspace: Workspace) -> int:
@@ -45,6 +55,21 @@ def view(workspace: Workspace) -> int:
         return terminal.run(Viewer(workspace, gpu=gpu))
     finally:
         gpu.stop()
+
+
+def browse(paths: Sequence[Path]) -> int:
+    """Show the past sessions at these paths and on this machine until the person leaves; the exit code."""
+    return terminal.run(Viewer(None, past=paths))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the person looked at before a past session was opened."""
+
+    workspace: Workspace
+    session: Session
+    main: MainScreen
+    selected: int | None
 
 
 class Viewer(App[None], inherit_bindings=False):
@@ -114,6 +139,7 @@ class Viewer(App[None], inherit_bindings=False):
             tooltip="End the search; else clear the selection: back to the live run",
             show=False,
         ),
+        Binding("b", "past", "past runs", id="view.past", tooltip="Past runs, of this session and others"),
         Binding("1", "pane('log')", "log", id="pane.log", tooltip="Go to the training log", show=False),
         Binding("2", "pane('history')", "history", id="pane.history", tooltip="Go to the val_bpb history", show=False),
         Binding("3", "pane('notes')", "notes", id="pane.notes", tooltip="Go to the notes", show=False),
@@ -131,19 +157,24 @@ class Viewer(App[None], inherit_bindings=False):
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: Workspace | None,
         *,
         session: Session | None = None,
         gpu: GpuWatch | None = None,
+        past: Sequence[Path] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """``workspace``: None for the past runs alone, those at ``past`` first."""
         super().__init__()
-        self.workspace = workspace
-        self.session = session or Session(workspace)
+        self._past = past
+        self._has_home = workspace is not None
+        self.workspace = workspace or Workspace(NOWHERE)
+        self.session = session or Session(self.workspace)
         self.selected: int | None = None
         """The run that the person looks at; None: the live one."""
         self.crash_report: Path | None = None
         self.main = MainScreen()
+        self._home: _Look | None = None
         self._gpu = gpu
         self._clock = clock
         self._own_notice: Notice | None = None
@@ -155,7 +186,7 @@ class Viewer(App[None], inherit_bindings=False):
     # What is shown
 
     def get_default_screen(self) -> Screen[None]:
-        return self.main
+        return self.main if self._has_home else Browser(Shelf(self._past))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return theme.FALLBACK
@@ -174,7 +205,7 @@ class Viewer(App[None], inherit_bindings=False):
             return  # the screen is being taken down
         try:
             self.session.poll()
-        except OSError as error:
+        except (OSError, AutoresearchError) as error:
             self.say(f"The session's files can't be read: {error}", "bad")
         self.refresh_view()
 
@@ -194,10 +225,10 @@ class Viewer(App[None], inherit_bindings=False):
         wanting = "resume" if self.state.is_to_pause else "pause"
         keys = []
         for binding in self.BINDINGS:
-            if isinstance(binding, Binding) and binding.show:
+            if isinstance(binding, Binding) and binding.show and not (self.is_past and _is_request(binding)):
                 words = wanting if binding.action == "pause" else binding.description
                 keys.append((key_name(binding.key.split(",")[0]), words))
-        return keys
+        return [("esc", "past runs"), *keys] if self.is_past else keys
 
     def _notice(self, now: float) -> Notice | None:
         fresh = [each for each in (self.state.notice, self._own_notice) if is_fresh(each, now)]
@@ -206,6 +237,76 @@ class Viewer(App[None], inherit_bindings=False):
     def say(self, text: str, role: str = "") -> None:
         """Show a short-lived message."""
         self._own_notice = Notice(self._clock(), text, role)
+
+    # Past sessions
+
+    @property
+    def is_past(self) -> bool:
+        """A past session is shown, and nothing may be asked of its engine."""
+        return self._home is not None
+
+    async def run_action(
+        self,
+        action: "str | ActionParseResult",
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        requests = [each.action for each in self.BINDINGS if isinstance(each, Binding) and _is_request(each)]
+        if self.is_past and isinstance(action, str) and action in requests:
+            self.say("A past session is looked at only: esc goes back to the past runs.", "warn")
+            self.refresh_view()
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
+
+    def action_past(self) -> None:
+        if self.is_past:
+            self._come_back()
+        else:
+            self.push_screen(Browser(Shelf([self.workspace.root])))
+
+    def on_browser_closed(self) -> None:
+        if self._has_home:
+            self.pop_screen()
+        else:
+            self.exit()
+
+    def on_browser_opened(self, message: Browser.Opened) -> None:
+        if message.session.path == self.workspace.ledger:
+            self.pop_screen()
+            self.select(_last_run_of(message.session))
+        else:
+            self.run_worker(self._open_past(message.session), group="past", exclusive=True)
+
+    async def _open_past(self, past: PastSession) -> None:
+        workspace = Workspace(past.path.parent)
+        if past.path != workspace.ledger:
+            workspace = Workspace(Path(f"{past.path}.runs"))  # a copy's runs are not those that lie beside it
+        session = Session(workspace, past=past.path)
+        trouble = ""
+        try:
+            await asyncio.to_thread(session.poll)
+        except (OSError, AutoresearchError) as error:
+            trouble = getattr(error, "strerror", None) or str(error)
+        if not isinstance(self.screen, Browser):
+            return  # the person has gone elsewhere
+        if not session.state.ledger.segments:
+            self.screen.say(f"It can't be opened: {trouble or 'it holds no session any more.'}")
+            return
+        self._home = _Look(self.workspace, self.session, self.main, self.selected)
+        self.workspace, self.session, self.main = workspace, session, MainScreen()
+        self.selected = _last_run_of(past)
+        self._own_notice = None
+        await self.push_screen(self.main)
+        self.poll()
+
+    def _come_back(self) -> None:
+        """From a past session to the list of them."""
+        if self._home is not None:
+            self.pop_screen()
+            self._own_notice = None
+            home, self._home = self._home, None
+            self.workspace, self.session, self.main = home.workspace, home.session, home.main
+            self.selected = home.selected
 
     # What is asked of the engine
 
@@ -397,9 +498,12 @@ class Viewer(App[None], inherit_bindings=False):
             body.look_for(None)
             self.refresh_view()
             return
-        if self.selected is None and self.main.is_zoomed:
+        if self.is_past and not self.main.is_zoomed:
+            self._come_back()
+            return
+        if (self.selected is None or self.is_past) and self.main.is_zoomed:
             self.main.zoom()
-        self.select(None)
+        self.select(self.selected if self.is_past else None)
 
     def action_pane(self, name: str) -> None:
         self.main.go_to(name)
@@ -449,6 +553,7 @@ class Viewer(App[None], inherit_bindings=False):
         yield "In the history", HistoryPlot.BINDINGS
         yield "In the runs", RunsView.BINDINGS
         yield "In the queue", [*QueueView.BINDINGS, *Queue.BINDINGS]
+        yield "In the past runs", [*SessionsView.BINDINGS, *Browser.BINDINGS]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for binding in self.BINDINGS:
@@ -473,21 +578,38 @@ class Viewer(App[None], inherit_bindings=False):
 
     def goodbye(self) -> str:
         """What to print when the screen is gone."""
-        back = f"`autoresearch-tui {self.workspace.root}` comes back to it."
-        if not self.state.alive:
-            return f"No engine runs in {self.workspace.root} ({condition(self.state).word}): {back}"
-        again = " again" if self.state.is_repeating else ""
-        doing = f", at run {self.state.live_run}{again}" if self.state.live_run is not None else ""
-        done = count(len(self.state.rows), "experiment")
+        if not self._has_home:
+            return ""
+        workspace, state = (
+            (self._home.workspace, self._home.session.state) if self._home else (self.workspace, self.state)
+        )
+        back = f"`autoresearch-tui {workspace.root}` comes back to it."
+        if not state.alive:
+            return f"No engine runs in {workspace.root} ({condition(state).word}): {back}"
+        again = " again" if state.is_repeating else ""
+        doing = f", at run {state.live_run}{again}" if state.live_run is not None else ""
+        done = count(len(state.rows), "experiment")
         return f"The engine goes on{doing} ({done} so far). {back}"
 
     def _fatal_error(self) -> None:
         """Textual's own would print thousands of lines."""
         try:
-            self.workspace.state.mkdir(exist_ok=True)
-            report = self.workspace.state / f"screen-{time.strftime('%Y%m%d-%H%M%S')}.log"
+            home = self._home.workspace if self._home else self.workspace
+            place = home.state if self._has_home else Path(tempfile.gettempdir())
+            place.mkdir(exist_ok=True)
+            report = place / f"screen-{time.strftime('%Y%m%d-%H%M%S')}.log"
             report.write_text(traceback.format_exc(), encoding="utf-8")
             self.crash_report = report
         except OSError:
             self.crash_report = None
         self._close_messages_no_wait()
+
+
+def _is_request(binding: Binding) -> bool:
+    """It asks the engine for something."""
+    return (binding.id or "").startswith("session.")
+
+
+def _last_run_of(past: PastSession) -> int | None:
+    """The run that shows an earlier segment; None shows the last one."""
+    return past.last_run if past.segment < past.segments - 1 else None

@@ -19,7 +19,7 @@ from typing import Any
 import click
 import msgspec
 
-from engine import commands, demo, launch, obstacles, preflight, preparation, status
+from engine import commands, demo, launch, obstacles, past, preflight, preparation, sessions, status
 from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.initialize import PROFILES, Profile, initialize
 from engine.metrics import MetricScanner
@@ -196,6 +196,23 @@ def show_status(workspace: Workspace, as_json: bool, as_line: bool) -> int:
     else:
         print(seen.line if as_line else seen.text)
     return 0
+
+
+@cli.command("browse")
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+def browse_sessions(paths: tuple[Path, ...]) -> int:
+    """Past sessions: those at PATH (workspaces, directories with some, ledgers), then this machine's."""
+    if _has_terminal():
+        from tui.app import browse
+
+        return browse(paths)
+    from tui.browser_lines import text_line
+
+    found = 0
+    for session in past.gather(paths, sessions.known()):
+        found += not session.trouble
+        print(text_line(session), file=sys.stderr if session.trouble else sys.stdout)
+    return 0 if found or not paths else UnusableWorkspace.exit_code
 
 
 @cli.command("metrics")

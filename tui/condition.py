@@ -37,6 +37,8 @@ class Condition(NamedTuple):
 def condition(state: ViewState) -> Condition:
     """How the session stands."""
     if not state.alive:
+        if state.is_past:
+            return Condition("past session", "accent", "read-only")
         if state.stopped is not None:
             if state.stopped.failed:
                 return Condition("failed", "bad")
@@ -69,6 +71,8 @@ def is_thinking(state: ViewState) -> bool:
 
 def trouble(state: ViewState) -> str:
     """Why a person is needed, and what to do then; empty while nobody is."""
+    if state.is_past:
+        return ""
     if not state.alive and state.engine is not None and state.stopped is None:
         return GONE
     if not state.trouble:

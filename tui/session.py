@@ -3,9 +3,11 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from engine import commands, ledger
 from engine.events import EventFollower
+from engine.past import read
 from engine.presence import engine_of
 from engine.workspace import Workspace
 from tui import progress
@@ -20,9 +22,13 @@ POLLS_PER_LOOK = 4
 class Session:
     """A session, as its files tell it. ``poll`` some times a second; it costs a few stat calls when nothing is new."""
 
-    def __init__(self, workspace: Workspace, is_alive: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, is_alive: Callable[[], bool] | None = None, *, past: Path | None = None
+    ) -> None:
+        """``past``: the ledger of a past session, whoever wrote it, where it is to be looked at only."""
         self.workspace = workspace
-        self.state = ViewState()
+        self.state = ViewState(is_past=past is not None)
+        self._past = past
         self._is_alive = is_alive or (lambda: engine_of(workspace) is not None)
         self._events = EventFollower(workspace.events)
         self._ledger_mark: tuple[int, int, int] | None = None
@@ -42,7 +48,7 @@ class Session:
         mark = self._mark()
         if mark != self._ledger_mark:
             self._ledger_mark = mark
-            state = with_ledger(state, ledger.read(self.workspace.ledger))
+            state = with_ledger(state, read(self._past) if self._past else ledger.read(self.workspace.ledger))
         found = self._progress(state)
         if found != state.progress:
             state = replace(state, progress=found)
@@ -56,7 +62,7 @@ class Session:
 
     def _mark(self) -> tuple[int, int, int] | None:
         try:
-            status = self.workspace.ledger.stat()
+            status = (self._past or self.workspace.ledger).stat()
         except OSError:
             return None
         return status.st_ino, status.st_size, status.st_mtime_ns

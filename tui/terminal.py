@@ -30,7 +30,8 @@ def run(app: "Viewer") -> int:
         where = f"; the details are in {app.crash_report}" if app.crash_report else ""
         print(f"The screen failed{where}. The engine is not affected.", file=sys.stderr)
         return 1
-    print(app.goodbye())
+    if said := app.goodbye():
+        print(said)
     return 0
 
 

@@ -83,6 +83,8 @@ class ViewState:
     """How that engine left, if it said so."""
     alive: bool = False
     """Its process exists."""
+    is_past: bool = False
+    """It was opened from the browser, to be looked at only."""
     phase: str = ""
     phase_at: float = 0.0
     """When the engine said so."""
