@@ -139,7 +139,7 @@ class Viewer(App[None], inherit_bindings=False):
             tooltip="End the search; else clear the selection: back to the live run",
             show=False,
         ),
-        Binding("b", "past", "past runs", id="view.past", tooltip="Past runs, of this session and others"),
+        Binding("b", "past", "past", id="view.past", tooltip="Past runs, this session's and others'", show=False),
         Binding("1", "pane('log')", "log", id="pane.log", tooltip="Go to the training log", show=False),
         Binding("2", "pane('history')", "history", id="pane.history", tooltip="Go to the val_bpb history", show=False),
         Binding("3", "pane('notes')", "notes", id="pane.notes", tooltip="Go to the notes", show=False),
