@@ -74,7 +74,7 @@ class SessionsView(LineView):
         if before is not None and self._has_moved:
             self.cursor = next(at for at, each in enumerate(self.sessions) if each.identity == before.identity)
         self.refresh_lines_now()
-        self._go(self.cursor)
+        self._put_cursor(self.cursor)
 
     def line_count(self) -> int:
         return len(self.sessions)
@@ -87,16 +87,16 @@ class SessionsView(LineView):
 
     def action_step(self, by: int) -> None:
         self._has_moved = True
-        self._go(self.cursor + by)
+        self._put_cursor(self.cursor + by)
 
     def action_page(self, by: int) -> None:
         self.action_step(by * max(1, self.size.height - 1))
 
     def action_to(self, at: int) -> None:
         self._has_moved = True
-        self._go(at % max(1, len(self.sessions)))
+        self._put_cursor(at % max(1, len(self.sessions)))
 
-    def _go(self, at: int) -> None:
+    def _put_cursor(self, at: int) -> None:
         self.cursor = min(max(0, at), max(0, len(self.sessions) - 1))
         if self.cursor < self.scroll_offset.y:
             self.scroll_to(y=self.cursor, animate=False)
