@@ -24,19 +24,25 @@ def parse(tail: bytes) -> Progress | None:
     text = tail.decode("utf-8", "replace")
     lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
     for line in reversed(lines):
-        percent, loss = _number(r"\(", line, r"\s*%"), _number(r"\bloss\s*[:=]", line)
-        if percent is None or loss is None:
+        if (found := reading(line)) is None:
             continue
+        percent, loss = found
         step = _number(r"\bstep\s*[:=]?", line)
         return Progress(
             step=None if step is None else int(step),
-            percent=min(100.0, max(0.0, percent)),
+            percent=percent,
             loss=loss,
             tokens_per_second=_number(r"\btok(?:ens)?/s(?:ec)?\s*[:=]", line),
             mfu=_number(r"\bmfu\s*[:=]", line),
             remaining=_number(r"\bremaining\s*[:=]", line, r"\s*s\b"),
         )
     return None
+
+
+def reading(line: str) -> tuple[float, float] | None:
+    """(percent done, loss) of a progress line; None where it is none."""
+    percent, loss = _number(r"\(", line, r"\s*%"), _number(r"\bloss\s*[:=]", line)
+    return None if percent is None or loss is None else (min(100.0, max(0.0, percent)), loss)
 
 
 def _number(before: str, line: str, after: str = "") -> float | None:
