@@ -200,7 +200,8 @@ class Control:
             case commands.Pause():
                 if not self.paused_by_person:
                     self._tell(events.Paused())
-                return ("pausing after this experiment" if self.current_run else "paused"), ""
+                is_busy = self.current_run is not None or self.proposing_run is not None
+                return ("pausing after this experiment" if is_busy else "paused"), ""
             case commands.Resume():
                 if self.paused:
                     self._tell(events.Resumed())

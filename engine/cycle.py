@@ -214,9 +214,11 @@ class Cycle:
 
     def _abandon(self, flight: InFlight) -> None:
         """Nothing was committed yet: the next proposal starts from what the branch holds now."""
-        self.log.emit(
-            events.Warned(message=f"{flight.description!r} is put off: train.py was committed by somebody meanwhile")
-        )
+        problem = f"{flight.description!r} is put off: train.py was committed by somebody meanwhile"
+        if flight.cost:
+            self.control.proposal_failed(flight.source, problem, flight.cost)
+        else:
+            self.log.emit(events.Warned(message=problem))
         journal.clear(self.workspace)
         self.log.emit(events.PhaseChanged(phase="idle"))
 

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,8 @@ from tests.engine.chats import (
     use,
     warnings,
 )
-from tests.engine.endpoints import USAGE, Reply, cuts, drips, fails, says, serving
-from tests.engine.workspaces import experiments, git, make, run, start, until
+from tests.engine.endpoints import USAGE, Exchange, Reply, cuts, drips, fails, hangs, says, serving
+from tests.engine.workspaces import TRAIN, experiments, git, make, run, start, until
 
 IN, OUT = USAGE["prompt_tokens"], USAGE["completion_tokens"]
 
@@ -367,3 +368,50 @@ def test_a_literal_without_end_is_an_edit_like_any_other(workspace: Workspace) -
         use(workspace, script.url)
         assert run(workspace, "--experiments", "2", seconds=0.01).returncode == 0
     assert [each.description for each in experiments(workspace)[1:]] == ["a long sum", "a higher rate"]
+
+
+def test_what_a_person_commits_while_the_model_answers_comes_first_and_the_answers_cost_is_known(
+    workspace: Workspace,
+) -> None:
+    def overtaken(exchange: Exchange) -> None:
+        workspace.train.write_text(workspace.train.read_text().replace("DEPTH = 4", "DEPTH = 5"))
+        git(workspace.root, "commit", "--quiet", "-am", "a layer more, by hand")
+        RATE(exchange)
+
+    with serving(overtaken, RATE) as script:
+        use(workspace, script.url)
+        assert run(workspace, "--experiments", "2", seconds=0.01).returncode == 0
+
+    assert [each.source for each in experiments(workspace)] == ["baseline", "person", "chat"]
+    (failed,) = failures(workspace)
+    assert (failed.problem.split(":")[0], tokens(failed.cost)) == ("'a higher rate' is put off", (IN, OUT))
+
+
+def test_an_endpoint_that_says_nothing_is_given_up_and_a_pause_meanwhile_is_for_after_the_experiment(
+    workspace: Workspace,
+) -> None:
+    done = threading.Event()
+    with serving(hangs(done)) as script:
+        use(workspace, script.url, chat={"timeout_seconds": 3})
+        start_detached(workspace, experiments=2)
+        until(lambda: script.requests, "the question")
+        asked = commands.send(workspace, commands.Pause())
+        until(lambda: len(experiments(workspace)) == 2 and not workspace.journal.exists(), "the experiment")
+        commands.send(workspace, commands.Stop())
+        until(lambda: engine_of(workspace) is None, "the engine's end")
+        done.set()
+
+    assert [each.source for each in experiments(workspace)] == ["baseline", "search"]
+    assert "gave no whole answer within 3 s" in failures(workspace)[0].problem
+    answers = {event.id: event.answer for event in seen(workspace, events.CommandDone)}
+    assert answers[asked] == "pausing after this experiment"
+
+
+def test_a_training_run_never_sees_the_key_and_who_proposes_can_be_said_at_the_start(tmp_path: Path) -> None:
+    workspace = make(tmp_path / "open", train=TRAIN + "print(dict(os.environ))\n")
+    with serving(RATE) as script:
+        use(workspace, script.url, "search")
+        assert run(workspace, "--experiments", "1", "--proposer", "chat", seconds=0.01).returncode == 0
+    assert [each.source for each in experiments(workspace)] == ["baseline", "chat"]
+    assert "AUTORESEARCH_TEST_SECONDS" in workspace.run_folder(2).log.read_text()
+    check_nowhere(KEY, workspace.root)
