@@ -17,33 +17,56 @@ CHECK_TIMEOUT = 120
 
 def inspect(workspace: Workspace) -> tuple[Settings, Repository]:
     """The workspace's settings and repository, if a session can run here. Raises UnusableWorkspace."""
+    chosen, repository = inspect_files(workspace)
+    obstacles.refuse_missing_uv(chosen)
+    _require_data(workspace, chosen)
+    return chosen, repository
+
+
+def has_session(workspace: Workspace) -> bool:
+    """Whether a session was begun here. Where that cannot be told, it is left to ``inspect`` to say why."""
+    if workspace.ledger.exists() or not (workspace.root / ".git").exists():
+        return workspace.ledger.exists()
+    try:
+        obstacles.refuse_missing_git()
+        repository = Repository(workspace.root, workspace.state)
+        return repository.branch().startswith(BRANCHES) and repository.head() is not None
+    except UnusableWorkspace:
+        return False
+
+
+def inspect_files(workspace: Workspace) -> tuple[Settings, Repository]:
+    """As ``inspect``, without what a run needs besides the workspace's own files."""
     obstacles.refuse_missing_git()
     obstacles.refuse_directory(workspace)
     repository = Repository(workspace.root, workspace.state)
     obstacles.refuse_operation(workspace)
     branch = repository.branch()
+    if workspace.ledger.exists():
+        _require_branch(workspace, branch)  # what another branch lacks is not missing
     _require_train(workspace, repository)
     for name in (PREPARE, BENCHMARK):
         if not (workspace.root / name).exists():
             raise UnusableWorkspace(
                 f"{name} is missing in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` copies it."
             )
-    if not branch.startswith(BRANCHES):
-        raise UnusableWorkspace(
-            f"the branch {branch} is checked out in {workspace.root}, and a session has one of its own: `git switch` "
-            f"to an {BRANCHES}… branch, or begin one with `autoresearch-tui init {workspace.root} --tag T`."
-        )
+    _require_branch(workspace, branch)
     committed = {name: repository.read("HEAD", name) for name in (TRAIN, BENCHMARK, DOCUMENT)}
     obstacles.refuse_conversion(workspace, {name: each for name, each in committed.items() if each is not None})
-    chosen = settings.load(workspace)
-    obstacles.refuse_missing_uv(chosen)
-    _require_data(workspace, chosen)
-    return chosen, repository
+    return settings.load(workspace), repository
 
 
 def require_proposer(workspace: Workspace, chosen: Settings, name: str = "") -> None:
     """Raises UnusableWorkspace where who is to propose (``name``, or whom the settings name) cannot work here."""
     require_model(workspace, settings.with_proposer(chosen, name))
+
+
+def _require_branch(workspace: Workspace, branch: str) -> None:
+    if not branch.startswith(BRANCHES):
+        raise UnusableWorkspace(
+            f"the branch {branch} is checked out in {workspace.root}, and a session has one of its own: `git switch` "
+            f"to an {BRANCHES}… branch, or begin one with `autoresearch-tui init {workspace.root} --tag T`."
+        )
 
 
 def _require_train(workspace: Workspace, repository: Repository) -> None:
@@ -60,17 +83,17 @@ def _require_train(workspace: Workspace, repository: Repository) -> None:
 
 
 def _require_data(workspace: Workspace, chosen: Settings) -> None:
-    if said := _what_data_lacks(workspace, chosen):
+    if said := what_data_lacks(workspace, chosen):
         raise UnusableWorkspace(said)
 
 
 def has_data(workspace: Workspace) -> bool:
     """Whether data and tokenizer are there."""
-    return not _what_data_lacks(workspace, settings.load(workspace))
+    return not what_data_lacks(workspace, settings.load(workspace))
 
 
-def _what_data_lacks(workspace: Workspace, chosen: Settings) -> str:
-    """Ask prepare.py, where it can be asked: other people's may not know the question."""
+def what_data_lacks(workspace: Workspace, chosen: Settings) -> str:
+    """A sentence; empty where nothing does. prepare.py is asked, but other people's may not know the question."""
     if CHECK not in workspace.prepare.read_text("utf-8", "replace"):
         return ""
     command = [*python_command(chosen.run), PREPARE, CHECK]

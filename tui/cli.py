@@ -5,8 +5,10 @@ workspace, 130 interrupted. Textual is imported only where a screen is shown.
 """
 
 import io
+import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -19,7 +21,7 @@ from typing import Any
 import click
 import msgspec
 
-from engine import commands, demo, launch, obstacles, past, preflight, preparation, sessions, status
+from engine import commands, demo, doctor, launch, obstacles, past, preflight, preparation, sessions, status
 from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.initialize import PROFILES, Profile, initialize
 from engine.metrics import MetricScanner
@@ -27,7 +29,9 @@ from engine.presence import engine_of
 from engine.settings import PROPOSERS
 from engine.verification import RUNS_EACH
 from engine.workspace import Workspace
+from tui.doctor import finding_lines, terminal_findings
 from tui.headless import Headless
+from tui.spans import plain
 from tui.verifying import Verifying
 
 DEMO_DIRECTORY = "autoresearch-demo"
@@ -213,6 +217,19 @@ def browse_sessions(paths: tuple[Path, ...]) -> int:
         found += not session.trouble
         print(text_line(session), file=sys.stderr if session.trouble else sys.stdout)
     return 0 if found or not paths else UnusableWorkspace.exit_code
+
+
+@cli.command("doctor")
+@directory()
+def examine(workspace: Workspace) -> int:
+    """What works for a session in DIR, what is missing, what to do. Changes nothing."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    is_well = True
+    for finding in itertools.chain(doctor.examine(workspace), terminal_findings()):
+        is_well = is_well and finding.ok is not False
+        for line in finding_lines(finding, width):
+            print(plain(line).rstrip(), flush=True)
+    return 0 if is_well else 1
 
 
 @cli.command("metrics")

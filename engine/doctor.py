@@ -1,0 +1,328 @@
+"""What a session needs of this machine and its workspace, looked at one by one: nothing is changed.
+
+torch is asked in a process of its own, by the Python that runs train.py.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pynvml
+from git.exc import GitError
+
+from engine import ledger, obstacles, preflight, settings
+from engine.errors import AutoresearchError, UnusableWorkspace
+from engine.initialize import TEMPLATE
+from engine.presence import engine_of
+from engine.repository import FALLBACK_IDENTITY, Repository
+from engine.runner import environment_of_prepare
+from engine.settings import Settings
+from engine.words import counted
+from engine.workspace import GUARDED, PREPARE, PYPROJECT, SETTINGS, Workspace
+
+ASK_SECONDS = 180
+"""A first import of torch from a network disk takes its time."""
+GIT_FROM = (2, 28)
+"""``git init --initial-branch``."""
+GIB = 2**30
+SCARCE, TIGHT = 1 * GIB, 10 * GIB
+"""Free bytes under which a session cannot go on, and under which a night may not end well."""
+FEW_INODES = 1000
+MUCH_IN_USE = 0.1
+"""A share of the GPU's memory that others use."""
+BUDGET = "FLOP_BUDGET"
+"""The constant of prepare.py by which a run's budget is work, and no clock."""
+
+PROBE = """
+import importlib.metadata, json, sys
+found = {}
+for name in json.loads(sys.argv[1]):
+    try:
+        found[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        found[name] = ""
+said = {"python": sys.version.split()[0], "packages": found}
+try:
+    import torch
+    said["torch"] = str(torch.__version__)
+    if torch.cuda.is_available():
+        said["device"] = torch.cuda.get_device_name(0)
+        said["capability"] = "{}.{}".format(*torch.cuda.get_device_capability(0))
+except Exception as error:
+    said["trouble"] = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+print("\\n" + json.dumps(said))
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool | None
+    """None: it is no obstacle, but a person may want to know it."""
+    said: str
+    remedy: str = ""
+    """What to do; empty where ``said`` has it, or nothing is to be done."""
+
+
+class Probed(msgspec.Struct, frozen=True):
+    """What the workspace's Python says of itself."""
+
+    python: str
+    packages: dict[str, str]
+    """Version by name; empty for one that is not installed."""
+    torch: str = ""
+    device: str = ""
+    capability: str = ""
+    trouble: str = ""
+
+
+def examine(
+    workspace: Workspace, chosen: Settings | None = None, *, wants_gpu: bool | None = None
+) -> Iterator[Finding]:
+    """The findings, one after the other; some take seconds. ``chosen`` and ``wants_gpu``: of a session to be begun."""
+    yield from _looked("git", lambda: _git(workspace))
+    has_session = preflight.has_session(workspace)
+    yield from _looked("session", lambda: _session(workspace, has_session))
+    if chosen is None:
+        try:
+            chosen = settings.load(workspace)
+        except AutoresearchError as error:
+            yield Finding("settings", False, str(error))
+            return
+    known = chosen
+    if has_session:
+        yield from _looked("guarded", lambda: _guarded(workspace))
+    yield from _looked("disk", lambda: _disk(workspace))
+    yield from _looked("uv", lambda: _uv(known))
+    wants = _wants_gpu(workspace) if wants_gpu is None else wants_gpu
+    yield from _looked("GPU", lambda: _gpu(wants, has_engine=engine_of(workspace) is not None))
+    yield from _looked("python", lambda: _python(workspace, known))
+    yield from _looked("data", lambda: _data(workspace, known))
+    yield from _looked("proposer", lambda: _proposer(workspace, known))
+
+
+def _looked(name: str, look: Callable[[], Finding | list[Finding]]) -> list[Finding]:
+    """Whatever a look comes upon is a finding."""
+    try:
+        found = look()
+    except AutoresearchError as error:
+        return [Finding(name, False, str(error))]
+    except (OSError, ValueError, subprocess.SubprocessError, GitError) as error:
+        return [Finding(name, False, f"this could not be looked at: {' '.join(str(error).split())[:200]}.")]
+    return found if isinstance(found, list) else [found]
+
+
+def _git(workspace: Workspace) -> Finding:
+    obstacles.refuse_missing_git()
+    said = _output(["git", "--version"])
+    version = tuple(int(each) for each in re.findall(r"\d+", said)[:2])
+    if version < GIT_FROM:
+        wanted = ".".join(map(str, GIT_FROM))
+        return Finding("git", False, f"{said} is too old.", f"install {wanted} or newer.")
+    place = next(each for each in (workspace.root, *workspace.root.parents) if each.is_dir())
+    identity = _output(["git", "-C", str(place), "var", "GIT_COMMITTER_IDENT"])
+    if not identity:
+        name = "{} <{}>".format(*FALLBACK_IDENTITY)
+        remedy = "`git config --global user.name …` and `user.email …` give them yours."
+        return Finding("git", None, f"{said}; it knows no name, so that commits are made by {name}.", remedy)
+    return Finding("git", True, f"{said}, commits by {identity.partition('>')[0]}>")
+
+
+def _output(command: list[str]) -> str:
+    """What a command prints; empty where it fails."""
+    environment = os.environ | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_SECONDS, check=False
+    )
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
+
+
+def _session(workspace: Workspace, has_session: bool) -> Finding:
+    if not has_session:
+        said = f"none was begun in {workspace.root}."
+        return Finding("session", None, said, f"`autoresearch-tui {workspace.root}` begins one.")
+    _, repository = preflight.inspect_files(workspace)
+    runs = counted(len(ledger.read(workspace.ledger).experiments), "run")
+    holder = engine_of(workspace)
+    engine = f"the engine with process id {holder.pid} runs" if holder else "no engine runs"
+    return Finding("session", True, f"{repository.branch()}, {runs}, {engine}")
+
+
+def _guarded(workspace: Workspace) -> Finding:
+    repository = Repository(workspace.root, workspace.state)
+    there = [name for name in GUARDED if os.path.lexists(workspace.root / name)]
+    if changed := [name for name in there if not repository.is_clean(name)]:
+        verb = "is" if len(changed) == 1 else "are"
+        remedy = "`git diff` shows how; commit it if it is meant, or `git restore` it."
+        return Finding("guarded", None, f"{', '.join(changed)} {verb} not as committed.", remedy)
+    return Finding("guarded", True, f"{', '.join(there)}: as committed")
+
+
+def _disk(workspace: Workspace) -> Finding:
+    place = next(each for each in (workspace.root, *workspace.root.parents) if each.is_dir())
+    free, files = shutil.disk_usage(place).free, os.statvfs(place)
+    said = f"{free / GIB:,.1f} GiB free at {place}"
+    if files.f_files and files.f_favail < FEW_INODES:
+        return Finding("disk", False, f"{said}, but room for {files.f_favail} more files only.", "delete some files.")
+    if free < TIGHT:
+        remedy = "free some: data and packages of a GPU session take about 8 GiB, a night's logs and diffs 1."
+        return Finding("disk", None if free >= SCARCE else False, f"{said}.", remedy)
+    return Finding("disk", True, said)
+
+
+def _uv(chosen: Settings) -> list[Finding]:
+    if chosen.run.python != "uv":
+        return []
+    obstacles.refuse_missing_uv(chosen)
+    return [Finding("uv", True, _output(["uv", "--version"]) or "it is on PATH")]
+
+
+def _wants_gpu(workspace: Workspace) -> bool | None:
+    """Whether runs are bounded by a clock, so that a CPU would come nowhere; None where prepare.py doesn't say."""
+    try:
+        found = re.search(rf"^{BUDGET}\s*=\s*(\S+)", workspace.prepare.read_text("utf-8", "replace"), re.MULTILINE)
+    except OSError:
+        return None
+    return found[1] == "None" if found else None
+
+
+def _gpu(wants: bool | None, *, has_engine: bool) -> Finding:
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        if not wants:
+            return Finding(
+                "GPU", None, f"no NVIDIA GPU ({error})" + ("; this budget needs none." if wants is False else ".")
+            )
+        remedy = "install the NVIDIA driver (`nvidia-smi` shows whether it works), or use the demo profile on a CPU."
+        return Finding("GPU", False, f"no NVIDIA GPU is found ({error}).", remedy)
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        driver, number = _text(pynvml.nvmlSystemGetDriverVersion()), pynvml.nvmlDeviceGetCount()
+        name = _text(pynvml.nvmlDeviceGetName(handle))
+    except pynvml.NVMLError as error:
+        return Finding(
+            "GPU", False, f"the GPU does not answer: {error}.", "`nvidia-smi` may say more; a reboot may help."
+        )
+    finally:
+        pynvml.nvmlShutdown()
+    said = f"{name}, {memory.total / GIB:.0f} GiB, driver {driver}"
+    others = f" (the first of {number}; CUDA_VISIBLE_DEVICES chooses)" if number > 1 else ""
+    if memory.used > MUCH_IN_USE * memory.total and not has_engine:
+        used = f"{memory.used / GIB:.0f} GiB of it are in use by other programs."
+        return Finding("GPU", None, f"{said}{others}; {used}", "`nvidia-smi` shows by which: they slow runs down.")
+    return Finding("GPU", True, said + others)
+
+
+def _text(found: str | bytes) -> str:
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else found
+
+
+def _python(workspace: Workspace, chosen: Settings) -> list[Finding]:
+    """The Python that runs train.py, its packages, and what torch can use."""
+    python = sys.executable
+    if chosen.run.python == "uv":
+        python = str(workspace.root / ".venv" / "bin" / "python")
+        if not Path(python).exists():
+            said = "the workspace has no environment of its own yet."
+            return [Finding("python", None, said, "`autoresearch-tui prepare` has uv make it.")]
+    wanted = _packages(workspace)
+    done = subprocess.run(
+        [python, "-c", PROBE, json.dumps(wanted)],
+        cwd="/",
+        env=environment_of_prepare(chosen.run),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=ASK_SECONDS,
+        check=False,
+    )
+    try:
+        probed = msgspec.json.decode(done.stdout.rstrip().rpartition(b"\n")[2], type=Probed)
+    except msgspec.MsgspecError:
+        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"])[-1]
+        return [Finding("python", False, f"{python} does not work: {last}.", "make that environment anew.")]
+    missing = [name for name in wanted if not probed.packages.get(name)]
+    how = "`uv sync`" if chosen.run.python == "uv" else f"`{python} -m pip install …`"
+    said = f"{probed.python} at {python}"
+    if missing:
+        found = [Finding("python", False, f"{said} lacks {', '.join(missing)}.", f"{how} installs what is missing.")]
+    else:
+        found = [Finding("python", True, f"{said}, {counted(len(wanted), 'package')} of {PYPROJECT}")]
+    return [*found, *_torch(probed, how)]
+
+
+def _torch(probed: Probed, how: str) -> list[Finding]:
+    if not probed.torch:
+        is_missing = "torch" in probed.packages and not probed.packages["torch"]
+        return [] if is_missing else [Finding("torch", False, f"{probed.trouble}.", f"{how} installs it anew.")]
+    if probed.device:
+        return [Finding("torch", True, f"{probed.torch} on {probed.device} (compute capability {probed.capability})")]
+    if _has_gpu():
+        remedy = f"{how} a CUDA build of torch that this driver can run."
+        return [Finding("torch", False, f"{probed.torch} cannot use the GPU{_because(probed)}.", remedy)]
+    return [Finding("torch", True, f"{probed.torch} on the CPU")]
+
+
+def _because(probed: Probed) -> str:
+    return f": {probed.trouble}" if probed.trouble else ""
+
+
+def _has_gpu() -> bool:
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return False
+    pynvml.nvmlShutdown()
+    return True
+
+
+def _packages(workspace: Workspace) -> list[str]:
+    """What pyproject.toml says that train.py may use; the template's where there is none."""
+    path = workspace.pyproject if workspace.pyproject.is_file() else TEMPLATE / PYPROJECT
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnusableWorkspace(f"{path} is not usable: {error}.") from None
+    project = table.get("project")
+    wanted = project.get("dependencies") if isinstance(project, dict) else None
+    names = (re.match(r"[A-Za-z0-9._-]+", each.strip()) for each in wanted or [] if isinstance(each, str))
+    return [name[0] for name in names if name]
+
+
+def _data(workspace: Workspace, chosen: Settings) -> Finding:
+    if not workspace.prepare.is_file():
+        return Finding("data", None, "prepared once a session is begun.")
+    if chosen.run.python == "uv" and not (workspace.root / ".venv").exists():
+        return Finding(
+            "data", None, "not looked at before there is an environment.", "`autoresearch-tui prepare` makes both."
+        )
+    if preflight.CHECK not in workspace.prepare.read_text("utf-8", "replace"):
+        return Finding("data", None, f"this {PREPARE} cannot be asked ({preflight.CHECK}).")
+    if lack := preflight.what_data_lacks(workspace, chosen):
+        return Finding("data", False, lack if lack.endswith(".") else f"{lack}.")
+    return Finding("data", True, f"data and tokenizer are there, {PREPARE} says")
+
+
+def _proposer(workspace: Workspace, chosen: Settings) -> Finding:
+    preflight.require_proposer(workspace, chosen)
+    name = chosen.proposer
+    if name == "search":
+        return Finding("proposer", True, "search: over the knobs of train.py; needs no model")
+    who = chosen.hybrid.proposer if name == "hybrid" else name
+    what = {
+        "agent": " ".join(chosen.agent.command),
+        "command": chosen.command.preset or " ".join(chosen.command.command),
+        "chat": f"{chosen.chat.model} at {chosen.chat.base_url}",
+    }[who]
+    return Finding("proposer", True, f"{name}: {what}, as {SETTINGS} says")

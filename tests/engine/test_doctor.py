@@ -1,0 +1,172 @@
+"""The doctor: each thing that is missing is found, said and remedied in words; nothing is changed."""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pynvml
+import pytest
+
+from engine import doctor
+from engine.doctor import Finding, examine
+from engine.initialize import Profile, initialize
+from engine.settings import AgentSettings, RunSettings, Settings
+from engine.workspace import Workspace
+from tests.engine.workspaces import git, make, snapshot
+
+NO_TORCH = doctor.PROBE.replace("import torch\n", "raise ImportError('no torch here')\n")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch takes seconds to import; one test has it."""
+    monkeypatch.setattr(doctor, "PROBE", NO_TORCH)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return make(tmp_path / "work")
+
+
+def found(workspace: Workspace, chosen: Settings | None = None, *, wants_gpu: bool | None = None) -> dict[str, Finding]:
+    return {each.name: each for each in examine(workspace, chosen, wants_gpu=wants_gpu)}
+
+
+def test_a_sound_workspace_has_nothing_wrong_and_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    workspace = Workspace.at(tmp_path / "demo")
+    workspace.root.mkdir()
+    git(workspace.root, "init", "--quiet")
+    initialize(workspace, "t", Profile.load("demo"))
+    before = snapshot(workspace.root)
+    findings = found(workspace)
+    assert [each for each in findings.values() if each.ok is False] == [findings["data"]]
+    assert "autoresearch-tui prepare" in findings["data"].said
+    assert (
+        findings["session"].ok
+        and "autoresearch/t-" in findings["session"].said
+        and "0 runs" in findings["session"].said
+    )
+    assert findings["guarded"].ok and "prepare.py" in findings["guarded"].said
+    assert findings["torch"].ok and findings["python"].ok and "5 packages" in findings["python"].said
+    assert findings["proposer"].ok and findings["disk"].name == "disk"
+    assert snapshot(workspace.root) == before
+
+
+def test_a_directory_without_a_session_is_no_fault(tmp_path: Path) -> None:
+    for root in (tmp_path, tmp_path / "not" / "there"):
+        findings = found(Workspace(root))
+        assert findings["session"].ok is None and f"autoresearch-tui {root}" in findings["session"].remedy
+        assert findings["data"].ok is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def break_train(workspace: Workspace) -> None:
+    workspace.train.write_text("def broken(:\n")
+
+
+def leave_branch(workspace: Workspace) -> None:
+    git(workspace.root, "switch", "--quiet", "main")
+
+
+def lose_repository(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.root / ".git")
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (break_train, "not valid Python"),
+        (leave_branch, "the branch main is checked out"),
+        (lose_repository, "is not a git repository"),
+        (lambda workspace: workspace.prepare.unlink(), "prepare.py is missing"),
+    ],
+)
+def test_a_session_that_could_not_start_says_why(
+    workspace: Workspace, harm: Callable[[Workspace], None], words: str
+) -> None:
+    harm(workspace)
+    finding = found(workspace)["session"]
+    assert finding.ok is False and words in finding.said
+
+
+def test_settings_that_make_no_sense_end_the_examination(workspace: Workspace) -> None:
+    workspace.settings.write_text("proposer = 3\n")
+    findings = list(examine(workspace))
+    assert findings[-1].ok is False and "autoresearch.toml is not usable" in findings[-1].said
+
+
+def test_a_guarded_file_that_was_edited_is_named(workspace: Workspace) -> None:
+    workspace.prepare.write_text("MAX_SEQ_LEN = 512\n")
+    finding = found(workspace)["guarded"]
+    assert finding.ok is None and finding.said.startswith("prepare.py is not as committed") and "git" in finding.remedy
+
+
+def test_git_that_is_missing_or_knows_nobody(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_identity: None
+) -> None:
+    finding = found(workspace)["git"]
+    assert finding.ok is None and "autoresearch@localhost" in finding.said and "user.name" in finding.remedy
+    old = tmp_path / "old" / "git"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho git version 2.17.1\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}:{os.environ['PATH']}")
+    assert "too old" in found(Workspace(tmp_path / "new"))["git"].said
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    assert "no git on PATH" in found(workspace)["git"].said
+
+
+def test_a_full_disk(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type(shutil.disk_usage(workspace.root))
+    for free, ok in ((5 * 2**20, False), (4 * 2**30, None), (500 * 2**30, True)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: usage(10**12, 10**12 - free, free))
+        finding = found(workspace)["disk"]
+        assert finding.ok is ok and bool(finding.remedy) is (ok is not True)
+
+
+def test_a_gpu_that_is_wanted_and_not_there(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", none)
+    assert found(workspace)["GPU"].ok is None
+    assert found(workspace, wants_gpu=True)["GPU"].ok is False
+    workspace.prepare.write_text("FLOP_BUDGET = None  # by the clock\n")
+    assert found(workspace)["GPU"].ok is False
+    workspace.prepare.write_text("FLOP_BUDGET = 750_000_000_000\n")
+    assert "needs none" in found(workspace)["GPU"].said
+
+
+def test_an_environment_of_uvs_that_is_not_there_yet(workspace: Workspace) -> None:
+    findings = found(workspace, Settings(run=RunSettings(python="uv")))
+    assert findings["python"].ok is None and "prepare" in findings["python"].remedy
+    assert findings["uv"].ok is (shutil.which("uv") is not None)
+    assert findings["data"].ok is None or findings["data"].ok
+
+
+def test_packages_that_are_missing_and_a_python_that_does_not_work(workspace: Workspace) -> None:
+    workspace.pyproject.write_text('[project]\ndependencies = ["numpy>=2", "no-such-package==1 ; x", 7, "torch"]\n')
+    findings = found(workspace)
+    assert findings["python"].ok is False and "lacks no-such-package." in findings["python"].said
+    assert findings["torch"].ok is False and "no torch here" in findings["torch"].said
+    python = workspace.root / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho broken >&2; exit 3\n")
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    findings = found(workspace, Settings(run=RunSettings(python="uv")))
+    assert findings["python"].ok is False and "broken" in findings["python"].said
+    workspace.pyproject.write_text("not toml")
+    assert "pyproject.toml is not usable" in found(workspace)["python"].said
+
+
+def test_a_proposer_that_cannot_work(workspace: Workspace) -> None:
+    finding = found(workspace, Settings(proposer="agent", agent=AgentSettings(command=["/no/such/agent"])))["proposer"]
+    assert finding.ok is False and "/no/such/agent" in finding.said
+    finding = found(workspace, Settings(proposer="agent", agent=AgentSettings(command=[sys.executable])))["proposer"]
+    assert finding.ok and finding.said.startswith("agent: ")
