@@ -35,6 +35,7 @@ LOOK_EVERY = 0.1
 """Seconds between two looks at whether somebody gave up."""
 MOST_TEXT = 2 << 20
 """Characters of an answer, thoughts included, after which it is broken off."""
+CHARACTERS_PER_TOKEN = 4
 MOST_BYTES = 256 << 20
 LONGEST_EVENT = 32 << 20
 BUSY = frozenset({429, 529})
@@ -292,9 +293,14 @@ class _Listener:
             text=_without_thoughts("".join(self.text)),
             problem=problem,
             tokens_in=_amount(self.usage.prompt_tokens) or 0,
-            tokens_out=_amount(self.usage.completion_tokens) or 0,
+            tokens_out=_amount(self.usage.completion_tokens) or self._heard_in_vain,
             dollars=_amount(self.usage.cost),
         )
+
+    @property
+    def _heard_in_vain(self) -> int:
+        """Tokens, about, of an answer that was broken off before the endpoint said how many it has."""
+        return self.length // CHARACTERS_PER_TOKEN if self.is_too_long else 0
 
     def _take(self, kind: str, text: str) -> None:
         if not text:

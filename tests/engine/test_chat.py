@@ -359,6 +359,11 @@ def test_ten_megabytes_of_thoughts_are_broken_off_too() -> None:
     assert proposal.cost.tokens_in == 1000
 
 
+def test_what_is_broken_off_before_it_says_what_it_cost_is_counted_by_its_length() -> None:
+    proposal, _ = ask(says("word " * 2_000_000), says(GOOD))
+    assert 500_000 < proposal.cost.tokens_out < 600_000
+
+
 def test_a_server_that_ignores_the_wish_to_stream_is_understood() -> None:
     def whole(exchange: Exchange) -> None:
         exchange.body["stream"] = False

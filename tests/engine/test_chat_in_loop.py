@@ -137,7 +137,7 @@ def check_sources_and_costs(workspace: Workspace) -> None:
         assert (each.source, description in each.description) == (source, True), each
         if source == "search":
             assert each.cost == {}
-        elif HUGE not in replies:  # streamed, it never comes to what it cost
+        elif HUGE not in replies:  # streamed, it is broken off before it says what it cost
             assert each.cost["seconds"] > 0
             assert tokens(each.cost) == (IN * answers, OUT * answers)
     told = failures(workspace)
