@@ -352,7 +352,7 @@ class LedgerFile:
 
     def open_segment(self, config: Config) -> None:
         """Append a config line: what follows is not comparable with what came before."""
-        self._file.append(_encode(config))
+        self._file.append(encode(config))
 
     def append(self, experiment: Experiment) -> Experiment:
         """Record an experiment and return it as recorded: with its run number, segment, id and time.
@@ -365,7 +365,7 @@ class LedgerFile:
                 return there
             current = ledger.current
             if current is None:
-                self._file.append_locked(_encode(Config()))
+                self._file.append_locked(encode(Config()))
             run = ledger.next_run
             recorded = msgspec.structs.replace(
                 experiment,
@@ -375,7 +375,7 @@ class LedgerFile:
                 id=experiment.id or uuid4().hex,
                 timestamp=experiment.timestamp or int(time.time()),
             )
-            self._file.append_locked(_encode(recorded))
+            self._file.append_locked(encode(recorded))
             return recorded
 
     def append_repeat(self, repeat: Repeat) -> Repeat:
@@ -387,7 +387,7 @@ class LedgerFile:
             recorded = msgspec.structs.replace(
                 repeat, id=repeat.id or uuid4().hex, timestamp=repeat.timestamp or int(time.time())
             )
-            self._file.append_locked(_encode(recorded))
+            self._file.append_locked(encode(recorded))
             return recorded
 
     def add_note(self, run: int, text: str, identity: str = "") -> None:
@@ -395,7 +395,7 @@ class LedgerFile:
         with self._file.writing():
             if identity and any(note.id == identity for note in read(self.path).notes):
                 return
-            self._file.append_locked(_encode(Note(run=run, text=text, timestamp=int(time.time()), id=identity)))
+            self._file.append_locked(encode(Note(run=run, text=text, timestamp=int(time.time()), id=identity)))
 
 
 OPTIONAL_KEYS = frozenset(
@@ -404,7 +404,8 @@ OPTIONAL_KEYS = frozenset(
 )
 
 
-def _encode(line: Config | Experiment | Note | Repeat) -> bytes:
+def encode(line: Config | Experiment | Note | Repeat) -> bytes:
+    """A line as it is written, without its end."""
     record: dict[str, Any] = msgspec.to_builtins(line)
     return msgspec.json.encode(
         {

@@ -22,7 +22,7 @@ from engine import commands
 from engine.errors import AutoresearchError
 from engine.past import PastSession
 from engine.workspace import Workspace
-from tui import terminal, theme
+from tui import clipboard, terminal, theme
 from tui.asking import Question, Sentence
 from tui.bottom_line import is_fresh
 from tui.browser import Browser, SessionsView
@@ -115,6 +115,14 @@ class Viewer(App[None], inherit_bindings=False):
             tooltip="The run's notes, or what the session has learned (autoresearch.md)",
         ),
         Binding("d", "diff_base", "diff", id="view.diff-base", tooltip="Diff against parent, incumbent, baseline"),
+        Binding(
+            "y",
+            "copy",
+            "copy",
+            id="view.copy",
+            show=False,
+            tooltip="Copy the page of the log, the notes, diff or run",
+        ),
         Binding("o", "sort", "sort", id="view.sort", show=False, tooltip="Sort the runs by the next of their figures"),
         Binding(
             "F",
@@ -438,6 +446,22 @@ class Viewer(App[None], inherit_bindings=False):
 
     def on_runs_view_chosen(self, message: RunsView.Chosen) -> None:
         self.select(message.run)
+
+    def action_copy(self) -> None:
+        text = self.main.current.copied()
+        if text:
+            self.run_worker(self._copy(clipboard.without_controls(text)), group="copy", exclusive=True)
+        else:
+            self.say("There is nothing to copy in this pane.", "warn")
+            self.refresh_view()
+
+    async def _copy(self, text: str) -> None:
+        copied = text
+        if not (clipboard.is_in_tmux() and await asyncio.to_thread(clipboard.to_tmux, text)):
+            copied = clipboard.fitting(text)
+            self.copy_to_clipboard(copied)
+        self.say(clipboard.copied_words(copied, text))
+        self.refresh_view()
 
     def action_sort(self) -> None:
         self.main.runs_pane.next_order()

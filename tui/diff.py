@@ -2,14 +2,23 @@
 
 import difflib
 import re
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
+from tui.clipboard import without_controls
 from tui.spans import Span, Spans
 from tui.text import clean, clean_lines
 
 LARGEST = 1 << 20
 """Bytes of a patch that are shown; a change of train.py is far smaller."""
 
+LONGEST_COMPARED = 400
+"""Characters of a line from which on nothing in it is emphasized: it is no code that a person wrote."""
+
+NO_NEWLINE = "\\ No newline at end of file"
+
+_token = re.compile(r"\d[\w.]*|\w+|\s+|.", re.DOTALL)
 _knob = re.compile(r"^([-+])([A-Z][A-Z0-9_]+)\s*(?::[^=]+)?=\s*([^#]*)")
 
 
@@ -30,6 +39,24 @@ def compare(before: Path, after: Path, name: str = "train.py") -> list[str] | No
         return None
     lines = difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", lineterm="")
     return _lines("\n".join(lines).encode("utf-8", "replace"))
+
+
+def patch_text(before: Path | None, after: Path, name: str = "train.py") -> str:
+    """The difference as `git apply` takes it: of two files, or the patch file ``after`` itself; empty without them.
+
+    Control characters are left out: it is to be pasted.
+    """
+    try:
+        if before is None:
+            return without_controls(after.read_bytes()[:LARGEST].decode("utf-8", "replace"))
+        old, new = (
+            list(StringIO(path.read_bytes()[:LARGEST].decode("utf-8", "replace"), newline="\n"))
+            for path in (before, after)
+        )
+    except OSError:
+        return ""
+    lines = difflib.unified_diff(old, new, f"a/{name}", f"b/{name}")
+    return without_controls("".join(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}\n" for line in lines))
 
 
 def _lines(text: bytes) -> list[str]:
@@ -66,14 +93,45 @@ def knob_line(patch: list[str]) -> Spans:
     return tuple(spans)
 
 
-def styled(line: str) -> Spans:
-    """A line of a patch in its role."""
+def partners(patch: Sequence[str]) -> dict[int, int]:
+    """For each line that was changed in its place the line that it became, or that it was: first with first."""
+    found: dict[int, int] = {}
+    removed: list[int] = []
+    added: list[int] = []
+    for at, line in enumerate((*patch, "")):
+        if line.startswith("-") and not added:
+            removed.append(at)
+        elif line.startswith("+") and removed:
+            added.append(at)
+        else:
+            found |= dict(zip(removed, added, strict=False)) | dict(zip(added, removed, strict=False))
+            removed, added = ([at] if line.startswith("-") else []), []
+    return found
+
+
+def styled(line: str, other: str = "") -> Spans:
+    """A line of a patch in its role; ``other``: what it was or became, and what is not the same is emphasized."""
     if line.startswith(("+++", "---", "diff ", "index ", "new file", "similarity")):
         return (Span(line, "muted"),)
     if line.startswith("@@"):
         return (Span(line, "accent"),)
-    if line.startswith("+"):
-        return (Span(line, "good"),)
-    if line.startswith("-"):
-        return (Span(line, "bad"),)
+    if line.startswith(("+", "-")):
+        role, emphasis = ("good", "added") if line.startswith("+") else ("bad", "removed")
+        return tuple(Span(text, emphasis if is_new else role) for text, is_new in _pieces(line, other))
     return (Span(line, ""),)
+
+
+def _pieces(line: str, other: str) -> list[tuple[str, bool]]:
+    """The line in pieces, and of each whether the other line lacks it; one piece where they have little in common."""
+    if not other or max(len(line), len(other)) > LONGEST_COMPARED:
+        return [(line, False)]
+    words, others = _token.findall(line[1:]), _token.findall(other[1:])
+    matcher = difflib.SequenceMatcher(None, others, words, autojunk=False)
+    same = sum(len(word) for _, at, size in matcher.get_matching_blocks() for word in words[at : at + size])
+    if 2 * same < max(len(line), len(other)) - 1:
+        return [(line, False)]
+    pieces = [(line[0], False)]
+    for kind, _, _, begin, end in matcher.get_opcodes():
+        if begin < end:
+            pieces.append(("".join(words[begin:end]), kind != "equal"))
+    return pieces

@@ -49,6 +49,10 @@ class Lines(Widget):
         """What to draw."""
         raise NotImplementedError
 
+    def lines_in_view(self) -> list[Spans]:
+        """What one sees."""
+        return self.compose_lines(*self.size)
+
     def render_line(self, y: int) -> Strip:
         width, height = self.size
         if y == 0 or self._composed_for != (width, height):
@@ -86,6 +90,11 @@ class LineView(SearchedView, can_focus=True, inherit_bindings=False):
     def line_width(self) -> int:
         """The width of the widest line, as far as it is known."""
         return 0
+
+    def lines_in_view(self) -> list[Spans]:
+        """What one sees, each line in its whole width."""
+        top = self.scroll_offset.y
+        return [self.line_at(y) for y in range(top, min(top + self.size.height, self.line_count()))]
 
     def refresh_lines_now(self) -> None:
         """Take a changed number of lines over, and draw."""

@@ -11,7 +11,10 @@ from typing import NamedTuple
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
-ROLES = ("muted", "strong", "good", "bad", "warn", "accent", "title", "cursor", "key", "bar", "band", "hit", "hit-here")
+ROLES = (
+    *("muted", "strong", "good", "bad", "warn", "accent", "title", "cursor", "key", "bar", "band"),
+    *("hit", "hit-here", "added", "removed"),
+)
 
 
 class Span(NamedTuple):

@@ -112,7 +112,7 @@ def test_a_ledger_without_a_config_line_gets_one_before_its_first_experiment(wor
     )
 )
 def test_an_experiment_reads_back_as_it_was_written(experiment: Experiment) -> None:
-    text = ledger._encode(experiment)
+    text = ledger.encode(experiment)
     assert b"\n" not in text
     assert parsed(text) == parsed(msgspec.json.encode(experiment))
     assert parsed(text).experiments == [experiment]

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from engine.events import EngineStarted, MessageQueued, PhaseChanged, ProposalFailed, Proposed
 from engine.words import amount, money
 from tests.tui import sessions
-from tui.diff import changed_knobs, compare, knob_line, read_patch, styled
+from tui.diff import changed_knobs, compare, knob_line, partners, read_patch, styled
 from tui.panes.history import points_of
 from tui.panes.notes import notes_of, queue_of
 from tui.panes.runs import STATUS, header_spans, live_spans, row_spans
@@ -291,6 +294,38 @@ def test_a_diff_names_the_knobs_that_changed(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x = 1\n")
     (tmp_path / "b").write_bytes(b"x = 2\x1b]52;c;eA==\x07\n\xff")
     assert compare(tmp_path / "a", tmp_path / "b") == ["@@ -1 +1,2 @@", "-x = 1", "+x = 2", "+\ufffd"]
+
+
+def emphasized(line: str, other: str) -> list[str]:
+    return [span.text for span in styled(line, other) if span.role in ("added", "removed")]
+
+
+def test_what_changed_within_a_line_is_emphasized() -> None:
+    patch = [
+        "@@ -1,5 +1,4 @@",
+        "-A = 0.04  # rate",
+        "-B = 1",
+        "+A = 0.05  # rate",
+        " same",
+        "-gone",
+        "-x",
+        "+x y",
+        "+new",
+    ]
+    assert partners(patch) == {1: 3, 3: 1, 5: 7, 7: 5, 6: 8, 8: 6}
+    assert emphasized(patch[1], patch[3]) == ["0.04"] and emphasized(patch[3], patch[1]) == ["0.05"]
+    assert next(span.role for span in styled(patch[1], patch[3])) == "bad"
+    assert emphasized("-x = f(a)", "+x = f(a, b)") == [] and emphasized("+x = f(a, b)", "-x = f(a)") == [", b"]
+    assert emphasized("-import torch", "+return loss.backward()") == [], "two lines that have nothing in common"
+    assert emphasized("-x", "") == [] and emphasized("-" + "x " * 999, "+" + "y " * 999) == []
+
+
+@given(st.lists(st.text(alphabet="-+ @ab1.\n=", max_size=9), max_size=9))
+def test_a_line_of_a_patch_is_never_changed_by_its_emphasis(patch: list[str]) -> None:
+    found = partners(patch)
+    for at, line in enumerate(patch):
+        assert plain(styled(line, patch[found[at]] if at in found else "")) == line
+        assert at not in found or (found[found[at]] == at and {line[0], patch[found[at]][0]} == {"-", "+"})
 
 
 def test_words_wrap_and_long_ones_break() -> None:

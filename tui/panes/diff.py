@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from textual.app import ComposeResult
 
 from engine.workspace import Workspace
-from tui.diff import compare, knob_line, read_patch, styled
+from tui.diff import compare, knob_line, partners, patch_text, read_patch, styled
 from tui.painter import LineView
 from tui.panes.pane import Pane, View
 from tui.spans import Span, Spans, wrap
@@ -21,11 +21,13 @@ class DiffView(LineView):
     def __init__(self) -> None:
         super().__init__()
         self._patch: list[str] = []
+        self._partners: dict[int, int] = {}
         self._top: list[Spans] = []
         self._widest = 0
 
     def show(self, patch: list[str]) -> None:
         self._patch = patch
+        self._partners = partners(patch)
         self._widest = max((cell_len(line) for line in patch), default=0)
         self.scroll_to(x=0, y=0, animate=False)
         self._lay_out()
@@ -45,7 +47,10 @@ class DiffView(LineView):
         return self._widest
 
     def line_at(self, y: int) -> Spans:
-        return self._top[y] if y < len(self._top) else styled(self._patch[y - len(self._top)])
+        if y < len(self._top):
+            return self._top[y]
+        at = y - len(self._top)
+        return styled(self._patch[at], self._patch[self._partners[at]] if at in self._partners else "")
 
 
 class DiffPane(Pane):
@@ -59,6 +64,8 @@ class DiffPane(Pane):
         self._base = 0
         self._shown: object = None
         self._patch: list[str] | None = None
+        self._compared: tuple[Path | None, Path] | None = None
+        """The two train.py; or None, and the patch that the experiment came with."""
 
     def compose(self) -> ComposeResult:
         yield self.instead
@@ -86,6 +93,7 @@ class DiffPane(Pane):
         folder = subject.files(view.workspace)
         other = self._other(view.workspace, subject, state)
         source = folder.diff if other is None else folder.train
+        self._compared = (other, source)
         wanted = (folder, self.base, other, _mark(source))
         if wanted != self._shown:
             self._shown = wanted
@@ -96,6 +104,10 @@ class DiffPane(Pane):
         base = f"run {subject.run}" if subject.repeat and self.base == "parent" else self.base
         self.entitle(f"{subject.short_name} against {base}", f"+{added} −{removed}" if self._patch else "")
         self.say_instead(self._words(subject))
+
+    def copied(self) -> str:
+        """The whole diff, as a patch."""
+        return patch_text(*self._compared) if self._compared and self._patch else ""
 
     def _other(self, workspace: Workspace, subject: Subject, state: ViewState) -> Path | None:
         """The train.py to compare with; None for the patch that the experiment came with."""

@@ -17,7 +17,7 @@ from engine.workspace import DOCUMENT
 from tui import markdown
 from tui.painter import LineView
 from tui.panes.pane import Pane, View
-from tui.spans import Span, Spans, wrap
+from tui.spans import Span, Spans, plain, wrap
 from tui.status_line import STANDING_ROLES
 from tui.text import bpb, change, clean, clean_lines, count, duration, memory
 from tui.view_state import Subject, outcome, status_words
@@ -25,6 +25,8 @@ from tui.view_state import Subject, outcome, status_words
 STATUS_ROLES = {"keep": "good", "discard": "muted", "crash": "bad", "checks_failed": "warn"}
 LABEL = 12
 """Cells of the column of names."""
+UNWRAPPED = 10_000
+"""A width at which nothing is wrapped."""
 TITLES = {"hypothesis": "hypothesis", "arch_change": "change", "result": "result", "next_action_hint": "next"}
 
 
@@ -267,10 +269,14 @@ class NotesView(LineView):
         wanted = (self._subject, self._ideas, self._messages, width)
         if wanted != self._made_for:
             self._made_for = wanted
-            notes = notes_of(self._subject, width) if self._subject else []
-            queue = queue_of(self._ideas, self._messages, width)
-            self._lines = [*notes, *([()] if notes and queue else []), *queue]
+            self._lines = self.lines_of(width)
             self.refresh_lines_now()
+
+    def lines_of(self, width: int) -> list[Spans]:
+        """All of it in lines of ``width`` cells."""
+        notes = notes_of(self._subject, width) if self._subject else []
+        queue = queue_of(self._ideas, self._messages, width)
+        return [*notes, *([()] if notes and queue else []), *queue]
 
     def line_count(self) -> int:
         return len(self._lines)
@@ -313,8 +319,12 @@ class LearningsView(LineView):
         width = max(16, self.size.width - 1)
         if (self._text, width) != self._made_for:
             self._made_for = (self._text, width)
-            self._lines = markdown.markdown_lines(self._text, width)
+            self._lines = self.lines_of(width)
             self.refresh_lines_now()
+
+    def lines_of(self, width: int) -> list[Spans]:
+        """The document in lines of ``width`` cells."""
+        return markdown.markdown_lines(self._text, width)
 
     def line_count(self) -> int:
         return len(self._lines)
@@ -360,6 +370,10 @@ class NotesPane(Pane):
         self._body = self._notes if self.shows_learnings else self._learnings
         self._notes.display = not self.shows_learnings
         self._learnings.display = self.shows_learnings
+
+    def copied(self) -> str:
+        """All of the notes, each on one line."""
+        return "\n".join(plain(line).rstrip() for line in self.body.lines_of(UNWRAPPED))
 
     def show(self, view: View) -> None:
         if self.shows_learnings:

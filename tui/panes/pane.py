@@ -8,7 +8,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from engine.workspace import Workspace
+from tui.painter import Lines, LineView
 from tui.searched import SearchedView
+from tui.spans import plain
 from tui.view_state import Subject, ViewState
 
 
@@ -74,6 +76,13 @@ class Pane(Vertical):
     def body(self) -> Widget:
         """What takes the keys."""
         raise NotImplementedError
+
+    def copied(self) -> str:
+        """What ``y`` copies: the lines that one sees; empty where there are none."""
+        body = self.body
+        if self._words_instead or not isinstance(body, LineView | Lines):
+            return ""
+        return "\n".join(plain(line).rstrip() for line in body.lines_in_view())
 
     def say_instead(self, words: str) -> None:
         """Show ``words`` in place of the body, or (empty) the body."""

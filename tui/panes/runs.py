@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from engine.events import IdeaQueued
+from engine.ledger import encode
 from tui.painter import Lines, LineView
 from tui.panes.pane import Pane, View
 from tui.run_filter import Filter, Problem, parse
@@ -15,7 +16,7 @@ from tui.run_order import ORDERS, arrange
 from tui.searching import Pattern
 from tui.spans import Span, Spans, column, fit, plain
 from tui.text import bpb, change, clean, count, duration, memory
-from tui.view_state import Row, ViewState, outcome
+from tui.view_state import Row, Subject, ViewState, outcome
 
 MARKS = {"keep": ("●", "good"), "discard": ("○", "muted"), "crash": ("×", "bad"), "checks_failed": ("!", "warn")}
 NO_VERDICT = "–"
@@ -295,6 +296,7 @@ class RunsPane(Pane):
         super().__init__(id=id)
         self._body = RunsView()
         self._header = RunsHeader()
+        self._about: Subject | None = None
 
     def compose(self) -> ComposeResult:
         yield self._header
@@ -307,6 +309,7 @@ class RunsPane(Pane):
 
     def show(self, view: View) -> None:
         state = view.state
+        self._about = view.subject
         self.body.show(view)
         header = self._header
         header.display = self.body.line_count() > 0
@@ -315,6 +318,16 @@ class RunsPane(Pane):
             header.refresh()
         self.entitle(self._title(state))
         self.say_instead(self._words_for(state))
+
+    def copied(self) -> str:
+        """The ledger's line of the run that is shown."""
+        about = self._about
+        if about is None or about.experiment is None:
+            return ""
+        try:
+            return encode(about.experiment).decode("utf-8", "replace")
+        except RecursionError:  # somebody's notes, nested a thousand deep
+            return clean(about.experiment.description)
 
     def next_order(self) -> None:
         """Put the runs in the next of ORDERS from now on."""
