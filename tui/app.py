@@ -16,6 +16,7 @@ from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
 from engine import commands
@@ -23,13 +24,16 @@ from engine.errors import AutoresearchError
 from engine.past import PastSession
 from engine.workspace import Workspace
 from tui import clipboard, terminal, theme
+from tui.ascii import Ascii
 from tui.asking import Question, Sentence
 from tui.bottom_line import is_fresh
 from tui.browser import Browser, SessionsView
 from tui.browser_shelf import Shelf
 from tui.condition import condition, is_thinking, trouble
+from tui.configuration import Configuration, UnusableConfiguration
 from tui.gpu import GpuWatch
-from tui.help import Help, Section, key_name
+from tui.help import Help, key_name
+from tui.keymap import Section, bindings_of, checked, effective
 from tui.main_screen import MainScreen
 from tui.painter import LineView
 from tui.panes.history import HistoryPlot
@@ -47,19 +51,19 @@ POLL_SECONDS = 0.25
 NOWHERE = Path("/nonexistent")
 
 
-def view(workspace: Workspace) -> int:
-    """Show the session in ``workspace`` until the person leaves; the exit code. The engine goes on."""
-    gpu = GpuWatch()
-    gpu.start()
+def view(viewer: "Viewer") -> int:
+    """Show a session until the person leaves; the exit code. The engine goes on."""
+    viewer.gpu = GpuWatch()
+    viewer.gpu.start()
     try:
-        return terminal.run(Viewer(workspace, gpu=gpu))
+        return terminal.run(viewer)
     finally:
-        gpu.stop()
+        viewer.gpu.stop()
 
 
-def browse(paths: Sequence[Path]) -> int:
+def browse(paths: Sequence[Path], configuration: Configuration) -> int:
     """Show the past sessions at these paths and on this machine until the person leaves; the exit code."""
-    return terminal.run(Viewer(None, past=paths))
+    return terminal.run(Viewer(None, past=paths, configuration=configuration))
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ class Viewer(App[None], inherit_bindings=False):
         gpu: GpuWatch | None = None,
         past: Sequence[Path] = (),
         clock: Callable[[], float] = time.time,
+        configuration: Configuration | None = None,
     ) -> None:
         """``workspace``: None for the past runs alone, those at ``past`` first."""
         super().__init__()
@@ -183,18 +188,44 @@ class Viewer(App[None], inherit_bindings=False):
         self.crash_report: Path | None = None
         self.main = MainScreen()
         self._home: _Look | None = None
-        self._gpu = gpu
+        self.gpu = gpu
         self._clock = clock
         self._own_notice: Notice | None = None
+        self._keys_of: dict[str, str] = {}
+        """The keys that a person gave to bindings, by their ids."""
         self.animation_level = "none"
         for each in (theme.CALM, theme.SIXTEEN):
             self.register_theme(each)
         self.theme = theme.theme_for()
+        self.configuration = Configuration()
+        if configuration is not None:
+            self._set_up(configuration)
+
+    def _set_up(self, configuration: Configuration) -> None:
+        """Raises UnusableConfiguration where it asks for what there is not."""
+        self.configuration = configuration
+        if configuration.theme:
+            if configuration.theme not in self.available_themes:
+                names = ", ".join(sorted(self.available_themes))
+                raise UnusableConfiguration(f"there is no theme {configuration.theme}: there are {names}")
+            self.theme = configuration.theme
+        everywhere = bindings_of(self.BINDINGS)
+        self._keys_of = checked(configuration.keymap, everywhere, self._in_panes(), self._alone())
+        self.set_keymap(self._keys_of)
 
     # What is shown
 
     def get_default_screen(self) -> Screen[None]:
         return self.main if self._has_home else Browser(Shelf(self._past))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's own would only make grey what NO_COLOR wants without colours."""
+        filters = [each for each in super().get_line_filters() if not isinstance(each, Monochrome)]
+        if self.no_color:
+            filters.append(NoColor())
+        if self.configuration.ascii:
+            filters.append(Ascii())
+        return filters
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return theme.FALLBACK
@@ -220,7 +251,7 @@ class Viewer(App[None], inherit_bindings=False):
     def refresh_view(self) -> None:
         """Show what is known now."""
         state, now = self.state, self._clock()
-        gpu = self._gpu.latest if self._gpu else None
+        gpu = self.gpu.latest if self.gpu else None
         self.main.status.show(state, now, gpu, self.workspace.root.name)
         self.main.trouble.show(trouble(state))
         self.main.bottom.show(self._keys(), self._notice(now))
@@ -232,8 +263,8 @@ class Viewer(App[None], inherit_bindings=False):
     def _keys(self) -> list[tuple[str, str]]:
         wanting = "resume" if self.state.is_to_pause else "pause"
         keys = []
-        for binding in self.BINDINGS:
-            if isinstance(binding, Binding) and binding.show and not (self.is_past and _is_request(binding)):
+        for binding in self._bindings_now():
+            if binding.show and not (self.is_past and _is_request(binding)):
                 words = wanting if binding.action == "pause" else binding.description
                 keys.append((key_name(binding.key.split(",")[0]), words))
         return [("esc", "past runs"), *keys] if self.is_past else keys
@@ -566,22 +597,36 @@ class Viewer(App[None], inherit_bindings=False):
     def help_sections(self) -> Iterable[Section]:
         """Every binding of the program, by where it works."""
 
-        def named(prefix: str) -> list[BindingType]:
-            return [each for each in self.BINDINGS if isinstance(each, Binding) and (each.id or "").startswith(prefix)]
+        def named(prefix: str) -> list[Binding]:
+            return [each for each in self._bindings_now() if (each.id or "").startswith(prefix)]
 
         yield "The session", named("session.")
         yield "What is shown", named("view.")
         yield "Panes", named("pane.")
         yield "The program", named("app.")
+        for title, section in (*self._in_panes(), *self._alone()):
+            yield title, [effective(each, self._keys_of) for each in bindings_of(section)]
+
+    def _bindings_now(self) -> list[Binding]:
+        """What works in every pane, with the keys that it is on."""
+        return [effective(each, self._keys_of) for each in bindings_of(self.BINDINGS)]
+
+    @staticmethod
+    def _in_panes() -> Iterable[Section]:
+        """What works in one pane, or in the past runs, only."""
         yield "In the log, the notes and the diff", LineView.BINDINGS
         yield "In the history", HistoryPlot.BINDINGS
         yield "In the runs", RunsView.BINDINGS
-        yield "In the queue", [*QueueView.BINDINGS, *Queue.BINDINGS]
         yield "In the past runs", [*SessionsView.BINDINGS, *Browser.BINDINGS]
 
+    @staticmethod
+    def _alone() -> Iterable[Section]:
+        """What works in a screen over the others."""
+        yield "In the queue", [*QueueView.BINDINGS, *Queue.BINDINGS]
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        for binding in self.BINDINGS:
-            if isinstance(binding, Binding) and binding.action != "command_palette":
+        for binding in self._bindings_now():
+            if binding.action != "command_palette":
                 yield SystemCommand(
                     f"{binding.tooltip}", f"{key_name(binding.key)}", lambda action=binding.action: self._run(action)
                 )

@@ -29,6 +29,8 @@ from engine.presence import engine_of
 from engine.settings import PROPOSERS
 from engine.verification import RUNS_EACH
 from engine.workspace import Workspace
+from tui import configuration
+from tui.configuration import Configuration
 from tui.doctor import finding_lines, terminal_findings
 from tui.headless import Headless
 from tui.spans import plain
@@ -69,6 +71,20 @@ def headless_flag() -> Decorator:
     return click.option("--headless", is_flag=True, help="No screen: one line per experiment on stdout.")
 
 
+def screen_options() -> Decorator:
+    """How the screen looks, over what config.toml says."""
+
+    def keep(context: click.Context, option: click.Parameter, value: bool | None) -> None:
+        context.meta[option.name or ""] = value
+
+    def option(name: str, default: bool | None, help: str) -> Decorator:
+        return click.option(name, is_flag=True, default=default, help=help, expose_value=False, callback=keep)
+
+    ascii_ = option("--ascii", False, "Frames, marks and bars in ASCII.")
+    mouse = option("--mouse/--no-mouse", None, "Take the mouse; off over SSH as a rule.")
+    return lambda command: ascii_(mouse(command))
+
+
 class _Directory(click.ParamType[Workspace]):
     name = "DIR"
 
@@ -101,6 +117,7 @@ def cli() -> None:
 @cli.command("open", hidden=True)
 @directory()
 @experiments()
+@screen_options()
 def open_session(workspace: Workspace, experiments: int | None) -> int:
     """Open DIR's session: start its engine if none runs, and show it."""
     return _show(workspace, experiments)
@@ -110,6 +127,7 @@ def open_session(workspace: Workspace, experiments: int | None) -> int:
 @directory(DEMO_DIRECTORY)
 @headless_flag()
 @experiments()
+@screen_options()
 def run_demo(workspace: Workspace, headless: bool, experiments: int | None) -> int:
     """A workspace on the shipped corpus with the offline proposer, started. Run again, it goes on.
 
@@ -147,6 +165,7 @@ def prepare_data(workspace: Workspace, options: tuple[str, ...]) -> int:
 @headless_flag()
 @experiments()
 @proposer_option()
+@screen_options()
 def run_loop(workspace: Workspace, headless: bool, experiments: int | None, proposer: str | None) -> int:
     """The loop: with --headless in the foreground and without a screen, for scripts and CI."""
     show = _run_headless if headless else _show
@@ -204,12 +223,13 @@ def show_status(workspace: Workspace, as_json: bool, as_line: bool) -> int:
 
 @cli.command("browse")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@screen_options()
 def browse_sessions(paths: tuple[Path, ...]) -> int:
     """Past sessions: those at PATH (workspaces, directories with some, ledgers), then this machine's."""
     if _has_terminal():
         from tui.app import browse
 
-        return browse(paths)
+        return browse(paths, _configuration())
     from tui.browser_lines import text_line
 
     found = 0
@@ -261,10 +281,18 @@ def _run_headless(workspace: Workspace, experiments: int | None, proposer: str =
 def _show(workspace: Workspace, experiments: int | None, proposer: str = "") -> int:
     if not _has_terminal():
         raise UnusableWorkspace("the screen needs a terminal: `autoresearch-tui run --headless` does without one.")
-    launch.start_detached(workspace, experiments=experiments, proposer=proposer)
-    from tui.app import view
+    from tui.app import Viewer, view
 
-    return view(workspace)
+    viewer = Viewer(workspace, configuration=_configuration())
+    launch.start_detached(workspace, experiments=experiments, proposer=proposer)
+    return view(viewer)
+
+
+def _configuration() -> Configuration:
+    """What config.toml says, or the command line. Raises UnusableConfiguration."""
+    found, said = configuration.load(), click.get_current_context().meta
+    mouse = found.mouse if said["mouse"] is None else said["mouse"]
+    return msgspec.structs.replace(found, ascii=found.ascii or said["ascii"], mouse=mouse)
 
 
 def _has_terminal() -> bool:

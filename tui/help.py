@@ -8,17 +8,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from tui.keymap import SIGNS, Section
 from tui.painter import LineView
 from tui.panes.runs import MARKS, NO_VERDICT
 from tui.spans import Span, Spans, wrap
 
-ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→", "question_mark": "?", "slash": "/"} | {
-    "pageup": "pgup",
-    "pagedown": "pgdn",
-}
+ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→", "pageup": "pgup", "pagedown": "pgdn", "escape": "esc"}
 NAMES = 12
 """Cells of the column of keys and marks."""
-Section = tuple[str, Sequence[BindingType]]
 MEANINGS = (
     (*MARKS["keep"], "Kept: better than the incumbent, or as good and simpler"),
     (*MARKS["discard"], "Discarded: no better than the incumbent; taken back"),
@@ -36,7 +33,8 @@ MEANINGS = (
 
 def key_name(key: str) -> str:
     """A key as it is written on the screen: up,k → ↑ k."""
-    return " ".join(ARROWS.get(each, each.replace("ctrl+", "^").replace("escape", "esc")) for each in key.split(","))
+    names = (ARROWS | SIGNS).get
+    return " ".join(names(each, each.replace("ctrl+", "^")) for each in key.split(","))
 
 
 def help_lines(sections: Iterable[Section], cells: int) -> list[Spans]:

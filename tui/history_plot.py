@@ -63,31 +63,14 @@ class Manner:
         return point.hours if self.by_hour and point.hours is not None else float(point.run)
 
 
-@dataclass(frozen=True)
-class Look:
-    """The characters that a plot is made of; a second set of them makes it ASCII."""
-
-    keep: str = "●"
-    discard: str = "○"
-    crash: str = "×"
-    checks_failed: str = "!"
-    other: str = "?"
-    above: str = "▲"
-    below: str = "▼"
-    selected: str = "◆"
-    noise: str = "░"
-    boxes: bool = True
-    """The line of the running best is drawn with box characters, which every font has."""
-
-    def mark(self, kind: str) -> str:
-        """The character of a kind of experiment."""
-        marks = {"keep": self.keep, "discard": self.discard, "crash": self.crash, "checks_failed": self.checks_failed}
-        return marks.get(kind, self.other)
+MARKS = {"keep": "●", "discard": "○", "crash": "×", "checks_failed": "!"}
+OTHER, ABOVE, BELOW, SELECTED, NOISE = "?", "▲", "▼", "◆", "░"
 
 
-ASCII = Look("*", "o", "x", "!", "?", "^", "v", "@", ".", boxes=False)
-FRAME = str.maketrans("┤┬─│└┐┘┼", "|+-|+++|")
-"""plotext's frame in ASCII."""
+def mark(kind: str) -> str:
+    """The character of a kind of experiment."""
+    return MARKS.get(kind, OTHER)
+
 
 ROLES = {
     "keep": ("good", 2),
@@ -185,7 +168,6 @@ def draw(
     lower_is_better: bool = True,
     noise: Window | None = None,
     manner: Manner | None = None,
-    look: Look | None = None,
 ) -> list[Spans]:
     """The plot as ``height`` lines of spans; empty where nothing can be drawn or there is no room.
 
@@ -193,7 +175,7 @@ def draw(
     a value outside the window stands at the edge that it is beyond, as an arrow. ``noise``: the values that
     chance alone may bring, shaded.
     """
-    look, manner = look or Look(), (manner or Manner()).possible(points)
+    manner = (manner or Manner()).possible(points)
     if width < MIN_WIDTH or height < MIN_HEIGHT or not points:
         return []
     if manner.log:
@@ -222,8 +204,8 @@ def draw(
     axis = scale(shown, height - 2, below=is_below, above=is_above)
     steps = _best_line(points, right, shown, manner)
     for begin, end in pairwise(steps):
-        _stroke(begin, end, look)
-    _draw_marks(points, shown, axis, look, selected, manner)
+        _stroke(begin, end)
+    _draw_marks(points, shown, axis, selected, manner)
 
     figure.ruler("x", "lower").lim(left, right)
     most = max(2, width // 12)
@@ -236,20 +218,19 @@ def draw(
     )
     lines = _lines(figure.build().string(), height, corner="┐" if lower_is_better else "┘")
     if noise is not None:
-        lines = [_shaded(line, look) if axis.is_in(row, noise) else line for row, line in enumerate(lines)]
-    return lines if look.boxes else [_in_ascii(line) for line in lines]
+        lines = [_shaded(line) if axis.is_in(row, noise) else line for row, line in enumerate(lines)]
+    return lines
 
 
-def legend(points: Sequence[Point], look: Look | None = None, margin: float | None = None) -> Spans:
+def legend(points: Sequence[Point], margin: float | None = None) -> Spans:
     """What the marks stand for, and how many there are of each; ``margin``: of the noise to both sides."""
-    look = look or Look()
     counts = Counter(_kind(point) for point in points)
     kept = f"baseline, {counts['keep'] - 1} kept" if counts["keep"] else "none kept"
     entries = [("keep", kept), ("discard", f"{counts['discard']} discarded")]
     words = {"crash": "crashed", "checks_failed": "failed checks", "other": "other"}
     entries += [(kind, f"{counts[kind]} {word}") for kind, word in words.items() if counts[kind]]
-    shaded = ((Span(look.noise * 2 + " ", "band"), Span(f"noise ±{margin:.2g}", "muted")),) if margin else ()
-    marked = ((Span(look.mark(kind) + " ", ROLES[kind][0]), Span(text, "muted")) for kind, text in entries)
+    shaded = ((Span(NOISE * 2 + " ", "band"), Span(f"noise ±{margin:.2g}", "muted")),) if margin else ()
+    marked = ((Span(mark(kind) + " ", ROLES[kind][0]), Span(text, "muted")) for kind, text in entries)
     return tuple(
         span for at, entry in enumerate((*marked, *shaded)) for span in (Span("   " if at else "       "), *entry)
     )
@@ -259,13 +240,11 @@ def _kind(point: Point) -> str:
     return point.kind if point.kind in KINDS else "other"
 
 
-def _draw_marks(
-    points: Sequence[Point], shown: Window, axis: Scale, look: Look, selected: int | None, manner: Manner
-) -> None:
+def _draw_marks(points: Sequence[Point], shown: Window, axis: Scale, selected: int | None, manner: Manner) -> None:
     groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
     chosen: tuple[float, float] | None = None
     for point in points:
-        at, kind, glyph = _place(point, shown, axis, look)
+        at, kind, glyph = _place(point, shown, axis)
         groups.setdefault((kind, glyph), []).append((manner.at(point), at))
         if point.run == selected:
             chosen = (manner.at(point), at)
@@ -274,19 +253,19 @@ def _draw_marks(
             if kind == wanted:
                 _mark(places, kind, glyph)
     if chosen is not None:
-        _mark([chosen], "now", look.selected)
+        _mark([chosen], "now", SELECTED)
 
 
-def _place(point: Point, shown: Window, axis: Scale, look: Look) -> tuple[float, str, str]:
+def _place(point: Point, shown: Window, axis: Scale) -> tuple[float, str, str]:
     """How high a point stands, as what kind it is drawn, and its character."""
     kind = _kind(point)
     if not _is_finite(point.value):
         kind = kind if kind == "checks_failed" else "crash"
-        return axis.bottom, kind, look.mark(kind)
+        return axis.bottom, kind, mark(kind)
     if shown.low <= point.value <= shown.high:
-        return point.value, kind, look.mark(kind)
-    at, arrow = (axis.top, look.above) if point.value > shown.high else (axis.bottom, look.below)
-    return (at, kind, look.mark(kind)) if kind == "checks_failed" else (at, "discard", arrow)
+        return point.value, kind, mark(kind)
+    at, arrow = (axis.top, ABOVE) if point.value > shown.high else (axis.bottom, BELOW)
+    return (at, kind, mark(kind)) if kind == "checks_failed" else (at, "discard", arrow)
 
 
 def _mark(places: Sequence[tuple[float, float]], kind: str, glyph: str) -> None:
@@ -294,14 +273,11 @@ def _mark(places: Sequence[tuple[float, float]], kind: str, glyph: str) -> None:
     plotext.figure.draw(plotext.figure.signal([x for x, _ in places], [y for _, y in places], marker=marker))
 
 
-def _stroke(begin: tuple[float, float], end: tuple[float, float], look: Look) -> None:
+def _stroke(begin: tuple[float, float], end: tuple[float, float]) -> None:
     """A level or an upright piece of the running best."""
     upright = begin[0] == end[0]
     pixel = plotext.pixel(foreground=ROLES["best"][1])
-    if look.boxes:
-        marker = plotext.line(int(upright), pixel=pixel)
-    else:
-        marker = plotext.marker("|" if upright else "-", pixel=pixel)
+    marker = plotext.line(int(upright), pixel=pixel)
     signal = plotext.figure.signal([begin[0], end[0]], [begin[1], end[1]], marker=marker)
     plotext.figure.draw(signal.lines(True))
 
@@ -363,7 +339,7 @@ def _lines(text: str, height: int, corner: str) -> list[Spans]:
     return lines
 
 
-def _shaded(line: Spans, look: Look) -> Spans:
+def _shaded(line: Spans) -> Spans:
     """A row of the plot with the cells that nothing stands in shaded."""
     shaded: list[Span] = []
     inside = False
@@ -374,12 +350,8 @@ def _shaded(line: Spans, look: Look) -> Spans:
             shaded.append(Span(text[:frame] if inside else text, role))
         if inside:
             for piece in re.findall(r" +|[^ ]+", text[frame:]):
-                shaded.append(Span(look.noise * len(piece), "band") if piece.isspace() else Span(piece, role))
+                shaded.append(Span(NOISE * len(piece), "band") if piece.isspace() else Span(piece, role))
     return tuple(shaded)
-
-
-def _in_ascii(line: Spans) -> Spans:
-    return tuple(Span(text.translate(FRAME), role) for text, role in line)
 
 
 def _log(value: float | None) -> float | None:

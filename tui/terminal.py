@@ -5,10 +5,12 @@ import signal
 import sys
 import termios
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+
+from tui.configuration import wants_mouse
 
 if TYPE_CHECKING:
     from tui.app import Viewer
@@ -23,7 +25,7 @@ def run(app: "Viewer") -> int:
     """Show ``app`` until it ends; the exit code."""
     ended_by: list[int] = []
     with _signals(app, ended_by):
-        app.run(mouse=wants_mouse())
+        app.run(mouse=wants_mouse(app.configuration, os.environ))
     if ended_by:
         return 128 + ended_by[0]
     if app.return_code:
@@ -33,11 +35,6 @@ def run(app: "Viewer") -> int:
     if said := app.goodbye():
         print(said)
     return 0
-
-
-def wants_mouse(environment: Mapping[str, str] = os.environ) -> bool:
-    """Over SSH the mouse belongs to the terminal, for marking and copying."""
-    return not (environment.get("SSH_CONNECTION") or environment.get("SSH_TTY"))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 from tests.tui.sessions import Recorder
 from tui import theme
 from tui.app import Viewer
+from tui.configuration import Configuration
 from tui.session import Session
 
 Recording = Callable[[Path], Recorder]
@@ -27,7 +28,7 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
-def viewer(recorder: Recorder, *, alive: bool = True) -> Viewer:
+def viewer(recorder: Recorder, *, alive: bool = True, configuration: Configuration | None = None) -> Viewer:
     """A viewer of a recording, whose engine is alive or not as the test says."""
     session = Session(recorder.workspace, is_alive=lambda: alive)
-    return Viewer(recorder.workspace, session=session, clock=lambda: recorder.now)
+    return Viewer(recorder.workspace, session=session, clock=lambda: recorder.now, configuration=configuration)

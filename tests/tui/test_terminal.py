@@ -14,10 +14,9 @@ import pytest
 
 from tests.engine.workspaces import snapshot
 from tests.tui import sessions
-from tui.terminal import wants_mouse
 
 VIEW = "import sys; from pathlib import Path; from engine.workspace import Workspace; from tui import app; "
-RUN = "sys.exit(app.view(Workspace.at(Path(sys.argv[1]))))"
+RUN = "sys.exit(app.view(app.Viewer(Workspace.at(Path(sys.argv[1])))))"
 BREAK = "app.Viewer.action_zoom = lambda self: 1 / 0; "
 FAIL_LATER = """
 import importlib, os
@@ -134,9 +133,3 @@ def test_a_failure_in_what_is_shown_is_one_sentence_too_and_changes_no_file(
     unseen = sessions.three(tmp_path / "unseen")
     unseen.finish("keep", 1.7, "lower", description="d")
     assert snapshot(recorder.root) == snapshot(unseen.root)
-
-
-def test_over_ssh_the_mouse_is_left_to_the_terminal() -> None:
-    assert wants_mouse({})
-    assert not wants_mouse({"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"})
-    assert not wants_mouse({"SSH_TTY": "/dev/pts/1"})
