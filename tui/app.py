@@ -29,6 +29,8 @@ from tui.asking import Question, Sentence
 from tui.bottom_line import is_fresh
 from tui.browser import Browser, SessionsView
 from tui.browser_shelf import Shelf
+from tui.compare_screen import Comparison
+from tui.comparison import pair
 from tui.condition import condition, is_thinking, trouble
 from tui.configuration import Configuration, UnusableConfiguration
 from tui.gpu import GpuWatch
@@ -126,6 +128,14 @@ class Viewer(App[None], inherit_bindings=False):
             id="view.copy",
             show=False,
             tooltip="Copy the page of the log, the notes, diff or run",
+        ),
+        Binding(
+            "c",
+            "compare",
+            "compare",
+            id="view.compare",
+            show=False,
+            tooltip="Compare the two marked runs, or the one that is shown with the incumbent",
         ),
         Binding("o", "sort", "sort", id="view.sort", show=False, tooltip="Sort the runs by the next of their figures"),
         Binding(
@@ -494,6 +504,16 @@ class Viewer(App[None], inherit_bindings=False):
         self.say(clipboard.copied_words(copied, text))
         self.refresh_view()
 
+    def action_compare(self) -> None:
+        state = self.state
+        found = pair(state, self.selected, self.main.runs_pane.body.marked)
+        if isinstance(found, str):
+            self.say(found, "warn")
+            self.refresh_view()
+        else:
+            metric = state.metric_name
+            self.push_screen(Comparison(self.workspace, *found, metric, lower_is_better=state.lower_is_better))
+
     def action_sort(self) -> None:
         self.main.runs_pane.next_order()
         self.main.go_to("runs")
@@ -622,6 +642,7 @@ class Viewer(App[None], inherit_bindings=False):
     @staticmethod
     def _alone() -> Iterable[Section]:
         """What works in a screen over the others."""
+        yield "In a comparison", Comparison.BINDINGS
         yield "In the queue", [*QueueView.BINDINGS, *Queue.BINDINGS]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

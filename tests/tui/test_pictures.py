@@ -36,6 +36,8 @@ STATES: dict[str, tuple[Recording, list[str], bool]] = {
     "gone": (sessions.gone, [], False),
     "warned": (sessions.warned, [], True),
     "crash-selected": (sessions.hundred, ["5", *["down"] * 5, "3"], True),
+    "compared": (sessions.hundred, ["5", *["down"] * 4, "space", *["down"] * 7, "space", "c"], True),
+    "filtered": (sessions.hundred, ["o", "F", *"status:crash time<", "5"], True),
     "diff-baseline": (sessions.hundred, ["4", "d", "d"], True),
 }
 

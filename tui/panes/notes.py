@@ -211,7 +211,9 @@ def _metrics(subject: Subject) -> list[Spans]:
     experiment = subject.experiment
     if experiment is None:
         return []
-    figures = [(clean(name), _figure(name, value)) for name, value in experiment.metrics.items() if name != "val_bpb"]
+    figures = [
+        (clean(name), figure_words(name, value)) for name, value in experiment.metrics.items() if name != "val_bpb"
+    ]
     if experiment.seconds is not None:
         figures.append(("took", duration(experiment.seconds)))
     if experiment.commit:
@@ -232,7 +234,8 @@ def cost_words(spent: spending.Spent) -> str:
     return ", ".join([*words, money(spent.dollars)] if spent.dollars else words)
 
 
-def _figure(name: str, value: float) -> str:
+def figure_words(name: str, value: float) -> str:
+    """One of a run's metrics, as it is shown."""
     if name == "peak_memory_mb":
         return memory(value)
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
