@@ -43,6 +43,7 @@ from tui.panes.pane import View
 from tui.panes.run_filter import FilterPrompt
 from tui.panes.runs import RunsView, marked_words
 from tui.queue_screen import Queue, QueueView
+from tui.run_log.view import RunLogView
 from tui.searched import SearchedView
 from tui.searching import Pattern
 from tui.session import Session
@@ -635,6 +636,7 @@ class Viewer(App[None], inherit_bindings=False):
     def _in_panes() -> Iterable[Section]:
         """What works in one pane, or in the past runs, only."""
         yield "In the log, the notes and the diff", LineView.BINDINGS
+        yield "In the log", RunLogView.BINDINGS
         yield "In the history", HistoryPlot.BINDINGS
         yield "In the runs", RunsView.BINDINGS
         yield "In the past runs", [*SessionsView.BINDINGS, *Browser.BINDINGS]

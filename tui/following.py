@@ -29,7 +29,7 @@ class FollowingView(LineView):
     @property
     def new_lines(self) -> int:
         """Lines that were added since the view stopped following."""
-        return 0 if self.following else max(0, self.line_count() - self._read_upto)
+        return 0 if self.following else max(0, self.line_total() - self._read_upto)
 
     def look(self) -> None:
         """Take in what was added, or a slice of it; ``catch_up`` has the rest taken in soon."""
@@ -61,7 +61,7 @@ class FollowingView(LineView):
     def stand_still(self) -> None:
         """Stay at these lines, whatever is added."""
         if self.following:
-            self._read_upto = self.line_count()
+            self._read_upto = self.line_total()
             self.following = False
             self.post_message(self.Changed())
 
