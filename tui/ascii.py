@@ -4,6 +4,7 @@ A person's own text may have other characters, which are left as they are.
 """
 
 from rich.segment import Segment
+from textual.app import App
 from textual.color import Color
 from textual.filter import LineFilter
 
@@ -25,6 +26,11 @@ TABLE: dict[int, str] = {
     ord("🔎"): "? ",  # as wide as it
 }
 """Each as wide as what it stands for."""
+
+
+def is_in_ascii(app: App[object]) -> bool:
+    """Whether a screen is shown so: what can draw itself in ASCII does it better than the table."""
+    return any(isinstance(each, Ascii) for each in app.get_line_filters())
 
 
 class Ascii(LineFilter):

@@ -23,7 +23,7 @@ from tui.text import clean
 
 HITS_KEPT = 1 << 20
 """Lines that are found at most: 8 MiB."""
-SLICE_SECONDS = 0.01
+SLICE_SECONDS = 0.005
 PATIENCE_SECONDS = 0.25
 """What a regular expression may take for one piece of a file."""
 MARKED_IN_A_LINE = 500

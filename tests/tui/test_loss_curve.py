@@ -8,6 +8,7 @@ from engine import ledger
 from tests.tui import sessions
 from tests.tui.conftest import viewer
 from tests.tui.test_keys import shown
+from tui.configuration import Configuration
 from tui.loss_curve import EARLY, LONGEST, POINTS_KEPT, Curve, CurveReader, draw, standing, standing_words
 from tui.panes.log import curve_rows, progress_spans, rival_of
 from tui.progress import Progress
@@ -154,3 +155,17 @@ async def test_the_curve_is_over_the_log_and_grows(tmp_path: Path) -> None:
         await pilot.press("t")
         await pilot.pause()
         assert "at 100%" not in shown(app)
+
+
+async def test_in_ascii_the_two_curves_have_characters_of_their_own(tmp_path: Path) -> None:
+    recorder = sessions.many(tmp_path / "demo", 4)
+    with recorder.workspace.run_folder(5).log.open("ab") as file:
+        file.write(progress(100, 0.6, 3.0) + b"\r")
+    app = viewer(recorder, configuration=Configuration(ascii=True))
+    async with app.run_test(size=(200, 50)) as pilot:
+        await pilot.pause()
+        app.poll()
+        await pilot.pause()
+        rows = shown(app).splitlines()
+        at = next(number for number, row in enumerate(rows) if "below the incumbent" in row)
+        assert any("**" in row[:120] and ".." in row[:120] for row in rows[at + 1 : at + 5])

@@ -5,6 +5,7 @@ from pathlib import Path
 from textual.app import ComposeResult
 
 from engine.ledger import Experiment
+from tui.ascii import is_in_ascii
 from tui.condition import SEARCH
 from tui.loss_curve import Curve, CurveReader, draw, standing_words
 from tui.painter import Lines
@@ -99,13 +100,13 @@ class CurveLines(Lines):
         words: Spans = ()
         if rival is not None and other is not None and not (rival.is_behind or mine.is_behind):
             words = standing_words(mine.curve, other, self._rival_name)
-        self._drawn = _laid_out(mine.curve, other, words, width, height)
+        self._drawn = _laid_out(mine.curve, other, words, width, height, plain=is_in_ascii(self.app))
         return self._drawn
 
 
-def _laid_out(mine: Curve, rival: Curve | None, words: Spans, cells: int, rows: int) -> list[Spans]:
+def _laid_out(mine: Curve, rival: Curve | None, words: Spans, cells: int, rows: int, *, plain: bool) -> list[Spans]:
     if rows > 1:
-        return [fit(words, cells), *draw(mine, rival, cells, rows - 1)]
+        return [fit(words, cells), *draw(mine, rival, cells, rows - 1, plain=plain)]
     beside = (*words, GAP) if words else ()
     return [(*beside, *draw(mine, rival, max(1, cells - width(beside)), 1)[0])]
 
