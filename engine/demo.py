@@ -32,7 +32,7 @@ def begin(workspace: Workspace, say: Callable[[str], None]) -> None:
     obstacles.refuse_directory(workspace)
     if _is_new(workspace):
         say(f"Setting up a workspace in {workspace.root}")
-        _create_repository(workspace)
+        create_repository(workspace)
     repository = Repository(workspace.root, workspace.state)
     branch = repository.branch()
     if repository.head() is None:
@@ -54,7 +54,7 @@ def _is_new(workspace: Workspace) -> bool:
     return not workspace.state.exists() or list(workspace.state.iterdir()) in ([], [_draft(workspace)])
 
 
-def _create_repository(workspace: Workspace) -> None:
+def create_repository(workspace: Workspace) -> None:
     """Make the repository aside and move it into its place, so that it is never there in part."""
     draft = _draft(workspace)
     if draft.exists():

@@ -108,7 +108,12 @@ def examine(
     yield from _looked("GPU", lambda: _gpu(wants, has_engine=engine_of(workspace) is not None))
     yield from _looked("python", lambda: _python(workspace, known))
     yield from _looked("data", lambda: _data(workspace, known))
-    yield from _looked("proposer", lambda: _proposer(workspace, known))
+    yield proposer(workspace, known)
+
+
+def proposer(workspace: Workspace, chosen: Settings) -> Finding:
+    """Whether the one that is chosen can work here."""
+    return _looked("proposer", lambda: _proposer(workspace, chosen))[0]
 
 
 def _looked(name: str, look: Callable[[], Finding | list[Finding]]) -> list[Finding]:
@@ -268,7 +273,7 @@ def _torch(probed: Probed, how: str) -> list[Finding]:
         return [] if is_missing else [Finding("torch", False, f"{probed.trouble}.", f"{how} installs it anew.")]
     if probed.device:
         return [Finding("torch", True, f"{probed.torch} on {probed.device} (compute capability {probed.capability})")]
-    if _has_gpu():
+    if has_gpu():
         remedy = f"{how} a CUDA build of torch that this driver can run."
         return [Finding("torch", False, f"{probed.torch} cannot use the GPU{_because(probed)}.", remedy)]
     return [Finding("torch", True, f"{probed.torch} on the CPU")]
@@ -278,7 +283,8 @@ def _because(probed: Probed) -> str:
     return f": {probed.trouble}" if probed.trouble else ""
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Whether there is an NVIDIA GPU that could be used."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:

@@ -5,7 +5,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -17,6 +17,7 @@ from engine.knobs import Value
 from engine.ledger import Config, LedgerFile
 from engine.presence import holding
 from engine.repository import Repository
+from engine.settings import ChatSettings
 from engine.workspace import BENCHMARK, DOCUMENT, LEDGER, PREPARE, PROGRAM, PYPROJECT, SETTINGS, TRAIN, Workspace
 
 PROFILES = ("gpu", "demo")
@@ -69,7 +70,35 @@ def _constants(table: Mapping[str, Any]) -> dict[str, Value]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
 
 
-def initialize(workspace: Workspace, tag: str, profile: Profile, *, today: datetime.date | None = None) -> str:
+@dataclass(frozen=True)
+class Choice:
+    """Who proposes in a new session, as autoresearch.toml is to say it."""
+
+    proposer: str = "search"
+    agent: tuple[str, ...] = ()
+    """What starts an agent."""
+    preset: str = ""
+    program: tuple[str, ...] = ()
+    model: str = ""
+    endpoint: str = ChatSettings().base_url
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """For the template: the fields, as TOML writes them."""
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in asdict(self).items()}
+
+
+SEARCH = Choice()
+
+
+def initialize(
+    workspace: Workspace,
+    tag: str,
+    profile: Profile,
+    *,
+    choice: Choice = SEARCH,
+    today: datetime.date | None = None,
+) -> str:
     """Begin a session: template, branch, ignored files, documents, one commit; returns the branch.
 
     Files that are there already are kept as they are. Nothing that a person staged, changed or left untracked
@@ -97,7 +126,7 @@ def initialize(workspace: Workspace, tag: str, profile: Profile, *, today: datet
     _refuse_what_is_in_the_way(workspace)
     if workspace.document.exists() and not repository.is_clean(DOCUMENT):
         raise UnusableWorkspace(f"{DOCUMENT} has edits that are not committed, and a new session writes a new one.")
-    contents = _template(workspace, profile, branch)
+    contents = _template(workspace, profile, branch, choice)
     train = contents.get(TRAIN) or workspace.train.read_bytes()
     obstacles.refuse_broken_train(train)
     obstacles.refuse_conversion(workspace, contents | {TRAIN: train})
@@ -166,7 +195,7 @@ def _refuse_what_is_in_the_way(workspace: Workspace) -> None:
         raise UnusableWorkspace(f"{data} is no directory, and the data belongs there: move it away.")
 
 
-def _template(workspace: Workspace, profile: Profile, branch: str) -> dict[str, bytes]:
+def _template(workspace: Workspace, profile: Profile, branch: str, choice: Choice) -> dict[str, bytes]:
     """The files of the session's first commit: what the workspace lacks, and what is made anew for each session."""
     facts = {"title": _title(branch), "branch": branch, "budget": profile.budget, "limit": str(profile.limit_seconds)}
     made = {
@@ -180,6 +209,7 @@ def _template(workspace: Workspace, profile: Profile, branch: str) -> dict[str, 
             limit=profile.limit_seconds,
             frozen=json.dumps(profile.frozen),
             repeats=profile.baseline_repeats,
+            **choice.facts,
         ),
     }
     contents = {name: text.encode() for name, text in made.items() if not (workspace.root / name).exists()} | {

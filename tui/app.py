@@ -47,6 +47,7 @@ from tui.run_log.view import RunLogView
 from tui.searched import SearchedView
 from tui.searching import Pattern
 from tui.session import Session
+from tui.set_up import Choices, SetUp
 from tui.text import count
 from tui.view_state import Notice, ViewState, beside, subject
 
@@ -62,6 +63,11 @@ def view(viewer: "Viewer") -> int:
         return terminal.run(viewer)
     finally:
         viewer.gpu.stop()
+
+
+def set_up(workspace: Workspace, experiments: int | None, configuration: Configuration) -> int:
+    """Have the person begin a session in ``workspace``, and show it; the exit code."""
+    return view(Viewer(workspace, set_up=SetUp(workspace, experiments), configuration=configuration))
 
 
 def browse(paths: Sequence[Path], configuration: Configuration) -> int:
@@ -185,11 +191,16 @@ class Viewer(App[None], inherit_bindings=False):
         session: Session | None = None,
         gpu: GpuWatch | None = None,
         past: Sequence[Path] = (),
+        set_up: SetUp | None = None,
         clock: Callable[[], float] = time.time,
         configuration: Configuration | None = None,
     ) -> None:
-        """``workspace``: None for the past runs alone, those at ``past`` first."""
+        """``workspace``: None for the past runs alone, those at ``past`` first; ``set_up``: what begins its session."""
         super().__init__()
+        self._first = set_up
+        """The screen that begins the session; None once that is done."""
+        self._parting = ""
+        """What to say in place of how the session stands, where none was begun."""
         self._past = past
         self._has_home = workspace is not None
         self.workspace = workspace or Workspace(NOWHERE)
@@ -227,6 +238,8 @@ class Viewer(App[None], inherit_bindings=False):
     # What is shown
 
     def get_default_screen(self) -> Screen[None]:
+        if self._first is not None:
+            return self._first
         return self.main if self._has_home else Browser(Shelf(self._past))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -287,6 +300,17 @@ class Viewer(App[None], inherit_bindings=False):
     def say(self, text: str, role: str = "") -> None:
         """Show a short-lived message."""
         self._own_notice = Notice(self._clock(), text, role)
+
+    # A session to be begun
+
+    async def on_set_up_begun(self) -> None:
+        self._first = None
+        await self.push_screen(self.main)
+        self.poll()
+
+    def on_set_up_left(self, message: SetUp.Left) -> None:
+        self._parting = message.parting
+        self.exit()
 
     # Past sessions
 
@@ -646,6 +670,7 @@ class Viewer(App[None], inherit_bindings=False):
         """What works in a screen over the others."""
         yield "In a comparison", Comparison.BINDINGS
         yield "In the queue", [*QueueView.BINDINGS, *Queue.BINDINGS]
+        yield "In the set-up", [*SetUp.BINDINGS, *Choices.BINDINGS]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for binding in self._bindings_now():
@@ -670,8 +695,8 @@ class Viewer(App[None], inherit_bindings=False):
 
     def goodbye(self) -> str:
         """What to print when the screen is gone."""
-        if not self._has_home:
-            return ""
+        if not self._has_home or self._first is not None:
+            return self._parting
         workspace, state = (
             (self._home.workspace, self._home.session.state) if self._home else (self.workspace, self.state)
         )

@@ -119,7 +119,12 @@ def cli() -> None:
 @experiments()
 @screen_options()
 def open_session(workspace: Workspace, experiments: int | None) -> int:
-    """Open DIR's session: start its engine if none runs, and show it."""
+    """Open DIR's session: start its engine if none runs, and show it; without a session, the set-up screen."""
+    if _has_terminal() and not preflight.has_session(workspace):
+        obstacles.refuse_directory(workspace)
+        from tui.app import set_up
+
+        return set_up(workspace, experiments, _configuration())
     return _show(workspace, experiments)
 
 

@@ -152,3 +152,35 @@ def test_pause_skip_and_stop_are_taken_from_the_keyboard(terminal: Terminal, wor
     until(lambda: engine_of(workspace) is None, "the engine's end")
     terminal.check_shows("stopped")
     check_settled(workspace)
+
+
+def test_a_session_is_begun_in_an_empty_directory_shown_and_found_among_the_past_ones(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    workspace = Workspace.at(tmp_path / "new")
+    terminal.open(f"{PROGRAM} {workspace.root}", 80, 24)
+    terminal.check_shows("a repository is made of it")
+    terminal.check_shows("[demo]")
+    terminal.press("Escape")
+    terminal.check_shows("left with 0")
+    assert not workspace.root.exists()
+
+    terminal.close()
+    terminal.open(f"{PROGRAM} {workspace.root} --experiments 0", 80, 24)
+    terminal.check_shows("[demo]")
+    terminal.press("Enter")
+    try:
+        terminal.check_shows("training")
+        terminal.check_shows("run 1")
+        terminal.press("b")
+        terminal.check_shows("1 session")
+        terminal.check_shows("new · ")
+        terminal.press("Escape")
+        terminal.check_shows("training")
+        terminal.press("q")
+        terminal.check_shows("The engine goes on")
+    finally:
+        until(lambda: engine_of(workspace), "the engine")
+        commands.send(workspace, commands.Stop(now=True))
+        until(lambda: engine_of(workspace) is None, "the engine's end")
