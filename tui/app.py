@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events
 from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -37,6 +38,7 @@ from tui.gpu import GpuWatch
 from tui.help import Help, key_name
 from tui.keymap import Section, bindings_of, checked, effective
 from tui.main_screen import MainScreen
+from tui.morning import AWAY, Morning, is_worth_saying
 from tui.painter import LineView
 from tui.panes.history import HistoryPlot
 from tui.panes.pane import View
@@ -46,12 +48,14 @@ from tui.queue_screen import Queue, QueueView
 from tui.run_log.view import RunLogView
 from tui.searched import SearchedView
 from tui.searching import Pattern
+from tui.seen import Seen
 from tui.session import Session
 from tui.set_up import Choices, SetUp
 from tui.text import count
 from tui.view_state import Notice, ViewState, beside, subject
 
 POLL_SECONDS = 0.25
+NOTE_SECONDS = 60.0
 NOWHERE = Path("/nonexistent")
 
 
@@ -63,6 +67,7 @@ def view(viewer: "Viewer") -> int:
         return terminal.run(viewer)
     finally:
         viewer.gpu.stop()
+        viewer.note_seen()
 
 
 def set_up(workspace: Workspace, experiments: int | None, configuration: Configuration) -> int:
@@ -126,6 +131,14 @@ class Viewer(App[None], inherit_bindings=False):
             id="view.learnings",
             show=False,
             tooltip="The run's notes, or what the session has learned (autoresearch.md)",
+        ),
+        Binding(
+            "M",
+            "morning",
+            "morning",
+            id="view.morning",
+            show=False,
+            tooltip="What happened since you last looked: kept, worth, failed",
         ),
         Binding("d", "diff_base", "diff", id="view.diff-base", tooltip="Diff against parent, incumbent, baseline"),
         Binding(
@@ -194,6 +207,7 @@ class Viewer(App[None], inherit_bindings=False):
         set_up: SetUp | None = None,
         clock: Callable[[], float] = time.time,
         configuration: Configuration | None = None,
+        seen: Seen | None = None,
     ) -> None:
         """``workspace``: None for the past runs alone, those at ``past`` first; ``set_up``: what begins its session."""
         super().__init__()
@@ -213,6 +227,11 @@ class Viewer(App[None], inherit_bindings=False):
         self.gpu = gpu
         self._clock = clock
         self._own_notice: Notice | None = None
+        self._seen = seen
+        self._since: float | None = None
+        """When the person looked before; None where that is not known."""
+        self._looked_at = clock()
+        """When the person last did something here."""
         self._keys_of: dict[str, str] = {}
         """The keys that a person gave to bindings, by their ids."""
         self.animation_level = "none"
@@ -261,6 +280,25 @@ class Viewer(App[None], inherit_bindings=False):
     def on_ready(self) -> None:
         self.poll()
         self.set_interval(POLL_SECONDS, self.poll)
+        if self._seen is not None:
+            self._since = self._seen.last()
+            self.set_interval(NOTE_SECONDS, self.note_seen)
+            if is_worth_saying(self.state, self._since, self._clock()):
+                self.action_morning()
+            self.note_seen()
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.MouseDown):
+            now = self._clock()
+            if now - self._looked_at >= AWAY:
+                self._since = self._looked_at
+            self._looked_at = now
+        await super().on_event(event)
+
+    def note_seen(self) -> None:
+        """Remember when the person last did something here; a screen that nobody looks at may stay open for days."""
+        if self._seen is not None:
+            self._seen.note(self._looked_at)
 
     def poll(self) -> None:
         """Look what is new in the files, and show it."""
@@ -631,6 +669,10 @@ class Viewer(App[None], inherit_bindings=False):
             notes.turn()
         self.main.go_to("notes")
         self.refresh_view()
+
+    def action_morning(self) -> None:
+        since = None if self.is_past else self._since
+        self.push_screen(Morning(self.state, since, self._clock()))
 
     def action_diff_base(self) -> None:
         self.main.diff_pane.next_base()

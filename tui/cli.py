@@ -33,6 +33,7 @@ from tui import configuration
 from tui.configuration import Configuration
 from tui.doctor import finding_lines, terminal_findings
 from tui.headless import Headless
+from tui.seen import Seen
 from tui.spans import plain
 from tui.verifying import Verifying
 
@@ -288,7 +289,7 @@ def _show(workspace: Workspace, experiments: int | None, proposer: str = "") -> 
         raise UnusableWorkspace("the screen needs a terminal: `autoresearch-tui run --headless` does without one.")
     from tui.app import Viewer, view
 
-    viewer = Viewer(workspace, configuration=_configuration())
+    viewer = Viewer(workspace, configuration=_configuration(), seen=Seen(workspace))
     launch.start_detached(workspace, experiments=experiments, proposer=proposer)
     return view(viewer)
 

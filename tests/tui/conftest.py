@@ -10,6 +10,7 @@ from tests.tui.sessions import Recorder
 from tui import theme
 from tui.app import Viewer
 from tui.configuration import Configuration
+from tui.seen import Seen
 from tui.session import Session
 
 Recording = Callable[[Path], Recorder]
@@ -28,7 +29,11 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
-def viewer(recorder: Recorder, *, alive: bool = True, configuration: Configuration | None = None) -> Viewer:
+def viewer(
+    recorder: Recorder, *, alive: bool = True, configuration: Configuration | None = None, seen: Seen | None = None
+) -> Viewer:
     """A viewer of a recording, whose engine is alive or not as the test says."""
     session = Session(recorder.workspace, is_alive=lambda: alive)
-    return Viewer(recorder.workspace, session=session, clock=lambda: recorder.now, configuration=configuration)
+    return Viewer(
+        recorder.workspace, session=session, clock=lambda: recorder.now, configuration=configuration, seen=seen
+    )

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from engine import noise, spending
 from engine.claims import Claim, Claims
 from engine.events import IdeaQueued, MessageQueued
+from engine.files import open_regular
 from engine.ledger import FIRST_ASI_KEYS
 from engine.noise import Draw
 from engine.words import amount, money
@@ -305,7 +306,7 @@ class LearningsView(LineView):
             status = path.stat()
             state = (path, status.st_ino, status.st_size, status.st_mtime_ns)
             if state != self._read:
-                with path.open("rb") as file:
+                with open_regular(path) as file:
                     self._text = file.read(4 * markdown.LONGEST).decode("utf-8", "replace")
                 self._read = state
         except OSError:
