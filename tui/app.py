@@ -548,6 +548,9 @@ class Viewer(App[None], inherit_bindings=False):
     def action_select(self, step: int) -> None:
         self.select(beside(self.state, self.selected, step))
 
+    def action_choose(self, run: int | None) -> None:
+        self.select(run)
+
     def on_runs_view_chosen(self, message: RunsView.Chosen) -> None:
         self.select(message.run)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.widgets import Input
 
 from tests.tui import sessions
@@ -95,6 +96,18 @@ async def test_what_no_run_is_like_leaves_no_empty_box_and_a_selection_that_is_f
         assert app.selected is None or app.selected == 7
         await pilot.press("F", *"-run:7", "enter", "down", "down")
         assert app.selected == 6
+
+
+async def test_keys_that_come_faster_than_the_screen_are_each_about_the_run_before(tmp_path: Path) -> None:
+    app = viewer(sessions.between(tmp_path, 12))
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("5")
+        for key in ("down", "space", "down", "down", "down", "space", "down"):
+            app.post_message(events.Key(key, " " if key == "space" else None))
+        await pilot.pause()
+        await pilot.pause()
+        assert app.selected == 7 and app.main.runs_pane.body.marked == (11, 8)
 
 
 async def test_space_marks_up_to_two_runs(tmp_path: Path) -> None:

@@ -264,18 +264,22 @@ class RunsView(LineView):
         is_marked = row.experiment.run in self.marked
         return row_spans(row, is_best=is_best, wide=self.size.width >= WIDE, is_again=is_again, is_marked=is_marked)
 
-    def action_step(self, step: int) -> None:
-        self.post_message(self.Chosen(self.beside(step)))
+    async def _choose(self, run: int | None) -> None:
+        """At once, and not by a message: the key behind this one, already pressed, is about the run chosen here."""
+        await self.run_action(f"app.choose({run})")
 
-    def action_page(self, pages: int) -> None:
+    async def action_step(self, step: int) -> None:
+        await self._choose(self.beside(step))
+
+    async def action_page(self, pages: int) -> None:
         y = self.cursor + pages * max(1, self.size.height - 1)
-        self.post_message(self.Chosen(self.run_at(min(max(0, y), self.line_count() - 1))))
+        await self._choose(self.run_at(min(max(0, y), self.line_count() - 1)))
 
-    def action_first(self) -> None:
-        self.post_message(self.Chosen(None))
+    async def action_first(self) -> None:
+        await self._choose(None)
 
-    def action_last(self) -> None:
-        self.post_message(self.Chosen(self.run_at(self.line_count() - 1)))
+    async def action_last(self) -> None:
+        await self._choose(self.run_at(self.line_count() - 1))
 
 
 class RunsHeader(Lines):
