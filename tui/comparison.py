@@ -74,6 +74,8 @@ def figures(before: Subject, after: Subject, metric: str, *, lower_is_better: bo
 
     difference = change(_minus(one.metric if one else None, other.metric if other else None))
     is_better = difference.startswith("−") == lower_is_better
+    if one and other and one.segment != other.segment:
+        difference, is_better = difference and "incomparable", False
     lines = [
         Figure("", before.short_name, after.short_name, "difference"),
         Figure("status", *both(outcome, "live")),

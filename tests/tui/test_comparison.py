@@ -63,6 +63,12 @@ def test_the_figures_stand_beside_each_other_with_their_difference(tmp_path: Pat
     assert live["status"].after == "live" and live["m"][1:4] == ("1.7382", "", "")
 
 
+def test_no_difference_is_taken_between_runs_of_two_segments(tmp_path: Path) -> None:
+    state = read(sessions.two_segments(tmp_path))
+    table = figures(about(state, 3), about(state, 12), "val_bpb", lower_is_better=True)
+    assert next(line for line in table if line.name == "val_bpb")[3:] == ("incomparable", "warn")
+
+
 def test_everything_fits_at_every_width(tmp_path: Path) -> None:
     recorder = sessions.many(tmp_path, 22)
     hostile = {"description": "[red]x[/]\x1b]0;t\x07" * 9, "metrics": {"\x9bm" * 30: 1e308, "x": -1e308}}
