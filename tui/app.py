@@ -757,8 +757,7 @@ class Viewer(App[None], inherit_bindings=False):
         """Textual's own would print thousands of lines."""
         try:
             home = self._home.workspace if self._home else self.workspace
-            place = home.state if self._has_home else Path(tempfile.gettempdir())
-            place.mkdir(exist_ok=True)
+            place = home.state if home.state.is_dir() else Path(tempfile.gettempdir())  # nothing is made for a report
             report = place / f"screen-{time.strftime('%Y%m%d-%H%M%S')}.log"
             report.write_text(traceback.format_exc(), encoding="utf-8")
             self.crash_report = report

@@ -244,7 +244,8 @@ class SetUp(ModalScreen[None]):
         elif self._is_leaving:
             self._message.say((Span("Ending what is under way…", "warn"),))
         elif self._beginning is not None:
-            self._message.say((Span(f"Beginning {branch}: esc ends that, and the next time it goes on.", "accent"),))
+            words = f"Beginning {branch}: esc ends that, `autoresearch-tui prepare` goes on with it."
+            self._message.say((Span(words, "accent"),))
         else:
             self._message.say((Span(f"enter begins {branch}: one commit on a branch of its own.", "muted"),))
         keys = [("enter", "begin"), ("↑ ↓", "move"), ("← →", "choose"), ("pgdn", "findings"), ("esc", "leave")]

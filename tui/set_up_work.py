@@ -97,7 +97,7 @@ class Beginning:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it; what was begun is gone on with the next time."""
+        """End it; what was begun stays, and can be gone on with."""
         self._stop.set()
 
     @property
