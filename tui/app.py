@@ -499,7 +499,10 @@ class Viewer(App[None], inherit_bindings=False):
         self.push_screen(Sentence("idea", "what to try next, KNOB=value for instance · enter queues"), answered)
 
     def action_queue(self) -> None:
-        self.push_screen(Queue(self.state, lambda change, words: self._send(change, "queue", words)))
+        def ask(change: commands.Unqueue | commands.Reorder, words: str) -> None:
+            self._send(change, "queue", words)
+
+        self.push_screen(Queue(self.state, ask, self._keys_of))
 
     def action_rescued(self) -> None:
         if self.state.rescued is None:

@@ -47,19 +47,19 @@ def checked(
             raise UnusableConfiguration(f"[keys] names a binding {name} that does not exist{hint}")
         keymap[name] = ",".join(_key(name, key.strip() or key) for key in keys.split(","))
     for each in sets:
-        _check_apart([effective(binding, keymap) for binding in each], keymap)
+        _check_apart(each, keymap)
     return keymap
 
 
 def _check_apart(bindings: Iterable[Binding], keymap: Mapping[str, str]) -> None:
-    """Raise where a key that a person gave does something else as well."""
-    owners: dict[str, str] = {}
+    """Raise where a key that a person gave does something else as well, which it did not before."""
+    owners: dict[str, Binding] = {}
     for binding in bindings:
-        for key in binding.key.split(","):
-            name = binding.id or ""
-            other = owners.setdefault(key, name)
-            if other != name and (name in keymap or other in keymap):
-                raise UnusableConfiguration(f"[keys] has {key} do both {other} and {name}")
+        for key in effective(binding, keymap).key.split(","):
+            other = owners.setdefault(key, binding)
+            is_new = any(key not in each.key.split(",") for each in (binding, other))
+            if other is not binding and is_new:
+                raise UnusableConfiguration(f"[keys] has {key} do both {other.id} and {binding.id}")
 
 
 def _key(name: str, key: str) -> str:

@@ -1,6 +1,6 @@
 """The ideas that wait for their turn: read in full, put in another order, taken out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,6 +12,8 @@ from textual.screen import ModalScreen
 from engine.commands import Reorder, Unqueue
 from engine.events import IdeaQueued
 from engine.queue import moved
+from tui.help import key_name
+from tui.keymap import bindings_of, effective
 from tui.painter import LineView
 from tui.spans import Span, Spans, fit, wrap
 from tui.text import clean, clean_lines, count
@@ -158,21 +160,34 @@ class Queue(ModalScreen[None]):
         Binding("escape,q,Q", "dismiss", "close", id="queue.close", tooltip="Close the queue"),
     ]
 
-    def __init__(self, state: ViewState, ask: Ask) -> None:
+    def __init__(self, state: ViewState, ask: Ask, keymap: Mapping[str, str]) -> None:
         super().__init__()
         self._view = QueueView(state, ask)
+        self._box = Vertical(id="queue")
+        self._keymap = keymap
         self._state = state
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="queue") as box:
-            box.border_subtitle = Content("K J sooner, later · x take out · i add · esc close")
+        self._box.border_subtitle = Content(" · ".join(self._hints()))
+        with self._box:
             yield self._view
+
+    def _hints(self) -> list[str]:
+        """The keys that this screen is about, those that a person chose included."""
+        bindings = bindings_of([*QueueView.BINDINGS, *self.BINDINGS])
+        keys = {each.id: key_name(effective(each, self._keymap).key).split() for each in bindings}
+        shown = [("queue.sooner", "sooner", -1), ("queue.later", "later", -1), ("queue.withdraw", "take out", 0)]
+        shown += [("queue.add", "add", 0), ("queue.close", "close", 0)]
+        return [f"{keys[name][which]} {words}" for name, words, which in shown]
 
     def on_mount(self) -> None:
         self.show(self._state)
 
     def show(self, state: ViewState) -> None:
-        """Show the queue as it is now."""
+        """Show the queue as it is now; before there is anything to show it in, once there is."""
+        self._state = state
+        if not self._view.is_attached:
+            return
         self._view.show(state)
         words = count(len(self._view.ideas), "idea") if self._view.ideas else "no ideas"
-        self.query_one("#queue").border_title = Content(f"queue · {words}")
+        self._box.border_title = Content(f"queue · {words}")

@@ -20,6 +20,7 @@ from tui.app import Viewer
 from tui.ascii import TABLE
 from tui.configuration import Configuration, UnusableConfiguration, load, path, wants_mouse
 from tui.help import help_lines
+from tui.keymap import bindings_of
 from tui.spans import plain
 
 MISTAKES = {
@@ -113,6 +114,20 @@ async def test_a_persons_keys_do_what_they_are_for_and_are_shown_everywhere(tmp_
         assert any("Select the run after" in line and line.split()[0] == "." for line in lines)
         titles = {command.title: command.help for command in app.get_system_commands(app.screen)}
         assert titles["Pause after this experiment, or go on"] == "P f5"
+
+
+def test_no_key_of_ours_does_two_things_at_the_same_time() -> None:
+    everywhere = bindings_of(Viewer.BINDINGS)
+    panes = [[*everywhere, *bindings_of(section)] for title, section in Viewer._in_panes() if "past" not in title]
+    for bindings in (*panes, *(bindings_of(section) for _, section in Viewer._alone())):
+        keys = [key for binding in bindings for key in binding.key.split(",")]
+        assert len(keys) == len(set(keys))
+
+
+def test_a_key_may_be_given_to_what_it_is_on_already(tmp_path: Path) -> None:
+    keys = "[keys]\napp.leave = 'q'\nsession.pause = 's'\nsession.skip = 'p'\n"
+    app = configured(sessions.empty(tmp_path / "demo"), keys)
+    assert dict(app._keys())["s"] == "pause"
 
 
 def test_a_theme_is_chosen_by_name(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tui.app import Viewer
 from tui.asking import Sentence
 from tui.queue_screen import Queue, QueueView, as_asked, queue_lines
 from tui.spans import plain, width
+from tui.view_state import ViewState
 
 LONG = "try a smaller model, and give every second layer a window " * 3
 
@@ -113,3 +114,7 @@ async def test_an_idea_is_added_from_the_queue(tmp_path: Path) -> None:
         recorder.emit(IdeaQueued(id=command.id, text=command.text))
         app.poll()
         assert "D=1" in queue_of(app)
+
+
+def test_a_queue_that_is_not_drawn_yet_takes_what_is_new(tmp_path: Path) -> None:
+    Queue(ViewState(), lambda change, words: None, {}).show(ViewState(ideas=ideas("a=1")))
