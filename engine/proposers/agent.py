@@ -18,6 +18,7 @@ from acp.client.connection import ClientSideConnection
 from acp.schema import EnvVarAuthMethod, PromptResponse, Usage
 
 from engine.proposers import (
+    MOST,
     SILENT,
     Context,
     Cost,
@@ -365,9 +366,11 @@ class Agent:
 
 def _cost(usage: Usage | None, dollars: float | None) -> Cost:
     """Of one turn, as far as the agent reports it."""
+    tokens_in = usage.input_tokens + (usage.cached_read_tokens or 0) if usage else 0
+    tokens_out = usage.output_tokens + (usage.thought_tokens or 0) if usage else 0
     return Cost(
-        tokens_in=usage.input_tokens + (usage.cached_read_tokens or 0) if usage else 0,
-        tokens_out=usage.output_tokens + (usage.thought_tokens or 0) if usage else 0,
+        tokens_in=tokens_in if 0 <= tokens_in < MOST else 0,
+        tokens_out=tokens_out if 0 <= tokens_out < MOST else 0,
         dollars=dollars,
     )
 

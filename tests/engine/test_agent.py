@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from acp.schema import Usage
 
 from engine.ledger import Experiment
 from engine.proposers import (
@@ -18,7 +19,7 @@ from engine.proposers import (
     ProposerTroubleError,
     Result,
 )
-from engine.proposers.agent import Agent
+from engine.proposers.agent import Agent, _cost
 from engine.proposers.leash import MARK
 from engine.proposers.voice import MOST_SAID
 from engine.settings import AgentSettings, Settings
@@ -340,3 +341,8 @@ def test_twenty_proposals_in_a_row(started: Started, workspace: Workspace) -> No
             with pytest.raises(error):
                 agent.ask(context)
         assert len(drafters(workspace)) in (0, 2), behaviour
+
+
+def test_a_number_of_tokens_that_nobody_can_have_used_is_none() -> None:
+    spent = _cost(Usage(input_tokens=10**400, output_tokens=5, total_tokens=10), None)
+    assert (spent.tokens_in, spent.tokens_out) == (0, 5)

@@ -416,3 +416,47 @@ def test_a_night_of_twenty_turns_goes_on_whatever_the_endpoint_does(stream: bool
     assert len(script.requests) == sum(len(replies) for replies, _ in night)
     assert len(history) == 1 + 15
     assert f"{history[-2].experiment.run} discard 1.100000 (+0.100000)" in script.requests[-1]["messages"][1]["content"]
+
+
+@pytest.mark.parametrize("asked", ["0", "-5", "Mon, 01 Jan 2001 00:00:00 GMT"])
+def test_an_endpoint_that_asks_for_no_wait_is_not_asked_without_end(asked: str) -> None:
+    with (
+        serving(fails(429, Retry_After=asked)) as script,
+        pytest.raises(ProposerTroubleError, match="too long"),
+    ):
+        chat(script, patience_seconds=0.5).ask(context())
+    assert len(script.requests) < 10
+
+
+@pytest.mark.parametrize("usage", ["n/a", [], {"prompt_tokens": 12.5}, {"prompt_tokens": "x", "cost": "free"}])
+def test_an_answer_counts_whatever_is_reported_beside_it(usage: object, stream: bool) -> None:
+    with serving(says(GOOD, usage=usage)) as script:
+        assert chat(script, stream=stream).ask(context()).train == EDITED
+    assert len(script.requests) == 1
+
+
+def test_a_refusal_without_end_is_read_no_further_than_its_sentence() -> None:
+    def pours(exchange: Exchange) -> None:
+        exchange.send_response(400)
+        exchange.send_header("Connection", "close")
+        exchange.end_headers()
+        while True:
+            exchange.wfile.write(b"a" * 65536)
+
+    with serving(pours) as script, pytest.raises(ProposerTroubleError, match="does not take the request"):
+        chat(script).ask(context())
+    assert script.hung_up.wait(10)
+
+
+@pytest.mark.parametrize("status", [301, 307])
+def test_nothing_is_sent_to_where_an_endpoint_points(status: int) -> None:
+    with serving(says(GOOD)) as other, serving(fails(status, Location=f"{other.url}/chat/completions")) as script:
+        with pytest.raises(NeedsPersonError, match="base_url"):
+            chat(script).ask(context())
+        assert other.requests == []
+
+
+def test_a_key_in_place_of_its_name_is_not_repeated() -> None:
+    with serving(says(GOOD)) as script, pytest.raises(NeedsPersonError, match="name of an environment") as found:
+        chat(script, key=KEY).ask(context())
+    assert KEY not in str(found.value)
