@@ -7,10 +7,13 @@ documents and the ledger, which is all that an agent needs to resume.
 """
 
 import asyncio
+import logging
 import threading
+import warnings
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import acp
@@ -58,6 +61,15 @@ MOST_TURNS = 2
 """Of one proposal: the request, and a reminder."""
 
 T = TypeVar("T")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what the protocol's package logs, with tracebacks, of each message that it does not know."""
+    return not record.pathname.startswith(f"{Path(acp.__file__).parent}/")
+
+
+logging.getLogger().addFilter(_is_news)
+warnings.filterwarnings("ignore", module=r"acp\.")
 
 
 class _Session:

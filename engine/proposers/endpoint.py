@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF = 60.0
+QUICK_WAITS = 10
+"""After so many the endpoint does not mean what it asks for: "0" for ever would be asking without end."""
 FAULTS = 4
 """After so many faults of the server in a row the proposal is given up."""
 CONNECT_SECONDS = 20.0
@@ -262,7 +264,7 @@ class _Pauses:
 
     def _wait(self, problem: str, asked: float | None, otherwise: float) -> float:
         otherwise = min(otherwise, LONGEST_BACKOFF)
-        pause = otherwise if asked is None or asked < self.backoff else asked  # "0" would be asking without end
+        pause = max(asked or 0, otherwise) if not asked or self.waits > QUICK_WAITS else asked
         if pause > self.patience:
             raise ProposerTroubleError(f"{problem}; it would take {pause:.3g} s more to wait, which is too long.")
         self.patience -= pause
