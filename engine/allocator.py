@@ -4,8 +4,8 @@ import ctypes
 
 ARENA_MAX = -8
 MMAP_THRESHOLD = -3
-LARGE = 128 << 10
-"""glibc's own limit for a block that goes back to the system when it is freed; left alone it grows."""
+LARGE = 16 << 10
+"""A block from here on goes back to the system when it is freed. glibc begins with 128 KB, and lets it grow."""
 
 
 def share_one_arena() -> None:

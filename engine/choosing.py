@@ -63,7 +63,7 @@ class Chooser:
     control: Control
     log: EventLog
     team: Team
-    _digests: dict[str, str] = field(init=False, default_factory=dict)
+    _digests: dict[str, bytes] = field(init=False, default_factory=dict)
     _troubles: int = field(init=False, default=0)
     """Of the model, in a row."""
     _rests_until: int = field(init=False, default=0)
@@ -261,7 +261,7 @@ class Chooser:
     def _failed(self, problem: str, error: NothingToProposeError) -> None:
         self.control.proposal_failed(self.team.chosen.name, problem, error.cost.as_line())
 
-    def _of_idea(self, idea: Idea, context: Context, tried: set[str]) -> Proposal | None:
+    def _of_idea(self, idea: Idea, context: Context, tried: set[bytes]) -> Proposal | None:
         """A person's idea as a candidate: knobs and patches as they are, plain words by a proposer that reads them.
 
         None where it cannot be one, which is said, or not yet, while the proposer is in trouble.
@@ -281,7 +281,7 @@ class Chooser:
             return self._of_prose(idea, context, tried)
         return None
 
-    def _of_prose(self, idea: Idea, context: Context, tried: set[str]) -> Proposal | None:
+    def _of_prose(self, idea: Idea, context: Context, tried: set[bytes]) -> Proposal | None:
         try:
             wanted = self._ask(self.team.chosen, replace(context, idea=idea.text), tried, UNUSABLE_ANSWERS, idea)
             return replace(wanted, source="queue")
@@ -301,7 +301,7 @@ class Chooser:
             return None
 
     def _ask(
-        self, proposer: Proposer, context: Context, tried: set[str], attempts: int, idea: Idea | None = None
+        self, proposer: Proposer, context: Context, tried: set[bytes], attempts: int, idea: Idea | None = None
     ) -> Proposal:
         """Its first proposal that is worth a run, with what all of them cost; of ``idea`` for as long as that waits.
 
@@ -355,7 +355,7 @@ class Chooser:
             messages=tuple(message.text for message in told),
         )
 
-    def _tried(self, history: History) -> set[str]:
+    def _tried(self, history: History) -> set[bytes]:
         """Every train.py of the segment that has a verdict; a run's never changes, so each is read once."""
         for each in history.segment.experiments:
             if each.id not in self._digests and not each.inconclusive and (train := history.train_of(each)) is not None:
@@ -363,7 +363,7 @@ class Chooser:
         return {self._digests[each.id] for each in history.segment.experiments if each.id in self._digests}
 
 
-def usable(proposal: Proposal, incumbent: str, tried: set[str]) -> Proposal:
+def usable(proposal: Proposal, incumbent: str, tried: set[bytes]) -> Proposal:
     """The proposal, if it is worth a run. Raises NothingToProposeError: it uses up no run number."""
     try:
         ast.parse(proposal.train)
@@ -376,8 +376,8 @@ def usable(proposal: Proposal, incumbent: str, tried: set[str]) -> Proposal:
     return proposal
 
 
-def _digest(source: str) -> str:
-    return hashlib.sha256(source.encode()).hexdigest()
+def _digest(source: str) -> bytes:
+    return hashlib.sha256(source.encode()).digest()
 
 
 def _text(content: bytes) -> str:

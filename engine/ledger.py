@@ -299,6 +299,9 @@ _reader: _Reader | None = None
 """Of the ledger that was read last: a program has one that it reads over and over."""
 
 
+_NOTHING: dict[str, Any] = {}
+
+
 def _experiment(record: dict[str, Any], segment: int) -> Experiment:
     known = {key: value for key, value in record.items() if value is not None or key in ("metric", "confidence")}
     known["segment"] = segment
@@ -323,6 +326,7 @@ def _experiment(record: dict[str, Any], segment: int) -> Experiment:
         changes["metric"] = None
     # What lines have in common is kept once: a session has thousands.
     changes |= {"status": sys.intern(experiment.status), "source": sys.intern(experiment.source)}
+    changes |= {name: _NOTHING for name in ("cost", "record", "conditions") if not getattr(experiment, name)}
     if experiment.asi.get("arch_change") == experiment.description:
         experiment.asi["arch_change"] = experiment.description
     return msgspec.structs.replace(experiment, **changes)
