@@ -100,11 +100,7 @@ def only_seeds_differ(before: str, after: str) -> bool:
     }
     if not changed or len(values) != len(changed):
         return False
-    reseeded = replace(after, values)
-    try:
-        return ast.dump(ast.parse(reseeded)) == ast.dump(ast.parse(before))
-    except RecursionError:  # nested too deep to be told but by its text
-        return reseeded == before
+    return ast.dump(ast.parse(replace(after, values))) == ast.dump(ast.parse(before))
 
 
 def show(value: Value | None) -> str:

@@ -7,15 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from engine import allocator, preflight, sessions
 from engine.errors import UnusableWorkspace, WorkFailed
 from engine.events import Event
 from engine.history import History
-from engine.loop import Loop
 from engine.presence import announce, engine_of, holding
-from engine.verification import Plan
 from engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from engine.loop import Loop
+    from engine.verification import Plan
 
 START_SECONDS = 30
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -26,7 +29,7 @@ def run_engine(
     *,
     experiments: int | None = None,
     proposer: str = "",
-    verification: Callable[[History], Plan] | None = None,
+    verification: "Callable[[History], Plan] | None" = None,
     waits_on_trouble: bool = True,
     listener: Callable[[Event], None] | None = None,
 ) -> str:
@@ -35,6 +38,8 @@ def run_engine(
     A first SIGINT or SIGTERM ends the running experiment in an orderly way and raises KeyboardInterrupt
     afterwards. Raises UnusableWorkspace or WorkFailed with the sentence for the person.
     """
+    from engine.loop import Loop  # the whole engine, which who only looks does not need
+
     allocator.share_one_arena()
     settings, repository = preflight.inspect(workspace)
     if verification is None:
@@ -55,7 +60,7 @@ def run_engine(
         return asyncio.run(_until_signalled(loop))
 
 
-async def _until_signalled(loop: Loop) -> str:
+async def _until_signalled(loop: "Loop") -> str:
     interrupted = False
 
     def interrupt() -> None:

@@ -4,7 +4,7 @@ import subprocess
 
 from engine import journal, obstacles, settings
 from engine.errors import UnusableWorkspace
-from engine.proposers.team import require_model
+from engine.proposers.models import require_model
 from engine.repository import Repository
 from engine.runner import environment_of_prepare, python_command
 from engine.settings import Settings

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.actions import ActionParseResult
@@ -50,9 +50,11 @@ from tui.searched import SearchedView
 from tui.searching import Pattern
 from tui.seen import Seen
 from tui.session import Session
-from tui.set_up import Choices, SetUp
 from tui.text import count
 from tui.view_state import Notice, ViewState, beside, subject
+
+if TYPE_CHECKING:
+    from tui.set_up import SetUp
 
 POLL_SECONDS = 0.25
 NOTE_SECONDS = 60.0
@@ -72,6 +74,8 @@ def view(viewer: "Viewer") -> int:
 
 def set_up(workspace: Workspace, experiments: int | None, configuration: Configuration) -> int:
     """Have the person begin a session in ``workspace``, and show it; the exit code."""
+    from tui.set_up import SetUp  # most screens never need it, and it needs git
+
     return view(Viewer(workspace, set_up=SetUp(workspace, experiments), configuration=configuration))
 
 
@@ -204,7 +208,7 @@ class Viewer(App[None], inherit_bindings=False):
         session: Session | None = None,
         gpu: GpuWatch | None = None,
         past: Sequence[Path] = (),
-        set_up: SetUp | None = None,
+        set_up: "SetUp | None" = None,
         clock: Callable[[], float] = time.time,
         configuration: Configuration | None = None,
         seen: Seen | None = None,
@@ -250,9 +254,10 @@ class Viewer(App[None], inherit_bindings=False):
                 names = ", ".join(sorted(self.available_themes))
                 raise UnusableConfiguration(f"there is no theme {configuration.theme}: there are {names}")
             self.theme = configuration.theme
-        everywhere = bindings_of(self.BINDINGS)
-        self._keys_of = checked(configuration.keymap, everywhere, self._in_panes(), self._alone())
-        self.set_keymap(self._keys_of)
+        if configuration.keymap:
+            everywhere = bindings_of(self.BINDINGS)
+            self._keys_of = checked(configuration.keymap, everywhere, self._in_panes(), self._alone())
+            self.set_keymap(self._keys_of)
 
     # What is shown
 
@@ -346,7 +351,7 @@ class Viewer(App[None], inherit_bindings=False):
         await self.push_screen(self.main)
         self.poll()
 
-    def on_set_up_left(self, message: SetUp.Left) -> None:
+    def on_set_up_left(self, message: "SetUp.Left") -> None:
         self._parting = message.parting
         self.exit()
 
@@ -716,6 +721,8 @@ class Viewer(App[None], inherit_bindings=False):
     @staticmethod
     def _alone() -> Iterable[Section]:
         """What works in a screen over the others."""
+        from tui.set_up import Choices, SetUp
+
         yield "In a comparison", Comparison.BINDINGS
         yield "In the queue", [*QueueView.BINDINGS, *Queue.BINDINGS]
         yield "In the set-up", [*SetUp.BINDINGS, *Choices.BINDINGS]

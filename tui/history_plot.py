@@ -2,6 +2,7 @@
 
 plotext keeps one global figure in a C library that aborts the process on a NaN in a connected line
 and when two threads use it: so only finite numbers go in, and only the screen's thread may call this.
+It takes longer to load than the rest of the screen, so it is loaded by the first plot.
 """
 
 import math
@@ -12,8 +13,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 from statistics import median
 from typing import TypeGuard
-
-import plotext
 
 from tui.spans import Span, Spans
 
@@ -184,6 +183,8 @@ def draw(
     if shown is None:
         return []
     points = sorted(_thinned(points, 2 * width, selected, lower_is_better), key=manner.at)
+    import plotext
+
     figure = plotext.figure
     plotext.terminal.limit(False, False)
     figure.clear()
@@ -269,12 +270,16 @@ def _place(point: Point, shown: Window, axis: Scale) -> tuple[float, str, str]:
 
 
 def _mark(places: Sequence[tuple[float, float]], kind: str, glyph: str) -> None:
+    import plotext
+
     marker = plotext.marker(glyph, pixel=plotext.pixel(foreground=ROLES[kind][1]))
     plotext.figure.draw(plotext.figure.signal([x for x, _ in places], [y for _, y in places], marker=marker))
 
 
 def _stroke(begin: tuple[float, float], end: tuple[float, float]) -> None:
     """A level or an upright piece of the running best."""
+    import plotext
+
     upright = begin[0] == end[0]
     pixel = plotext.pixel(foreground=ROLES["best"][1])
     marker = plotext.line(int(upright), pixel=pixel)

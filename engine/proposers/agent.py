@@ -7,13 +7,10 @@ documents and the ledger, which is all that an agent needs to resume.
 """
 
 import asyncio
-import logging
 import threading
-import warnings
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import acp
@@ -21,7 +18,6 @@ from acp.client.connection import ClientSideConnection
 from acp.schema import EnvVarAuthMethod, PromptResponse, Usage
 
 from engine.proposers import (
-    MOST,
     SILENT,
     Context,
     Cost,
@@ -61,15 +57,6 @@ MOST_TURNS = 2
 """Of one proposal: the request, and a reminder."""
 
 T = TypeVar("T")
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Not what the protocol's package logs, with tracebacks, of each message that it does not know."""
-    return not record.pathname.startswith(f"{Path(acp.__file__).parent}/")
-
-
-logging.getLogger().addFilter(_is_news)
-warnings.filterwarnings("ignore", module=r"acp\.")
 
 
 class _Session:
@@ -378,11 +365,9 @@ class Agent:
 
 def _cost(usage: Usage | None, dollars: float | None) -> Cost:
     """Of one turn, as far as the agent reports it."""
-    tokens_in = usage.input_tokens + (usage.cached_read_tokens or 0) if usage else 0
-    tokens_out = usage.output_tokens + (usage.thought_tokens or 0) if usage else 0
     return Cost(
-        tokens_in=tokens_in if 0 <= tokens_in < MOST else 0,
-        tokens_out=tokens_out if 0 <= tokens_out < MOST else 0,
+        tokens_in=usage.input_tokens + (usage.cached_read_tokens or 0) if usage else 0,
+        tokens_out=usage.output_tokens + (usage.thought_tokens or 0) if usage else 0,
         dollars=dollars,
     )
 

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,9 +25,9 @@ MOST_KEYS = 12
 OF_THE_ENGINE = frozenset({"result", "log_tail"})
 """What a run has shown is no model's to say before it."""
 
-_NOTES = re.compile(r"(asi|json)\b", re.IGNORECASE)
+_OPENING = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*(asi|json)\b[^\n]*$", re.MULTILINE | re.IGNORECASE)
 _KNOWN = frozenset({"hypothesis", "arch_change", "next_action_hint", "description"})
-_FENCE = re.compile(r"[ \t]*+(`{3,}+|~{3,}+)[ \t]*+")
+_FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _SENTENCE = re.compile(r"(.+?[.!?])(?:\s|$)")
 _MARKUP = re.compile(r"^[\s#>*_-]+|[*_`]{2,}")
 
@@ -45,44 +44,14 @@ class Said:
 def read(answer: str) -> Said:
     """The notes in an answer; where it has none, its first sentence is the description."""
     asi: Asi = {}
-    for word, text in _blocks(answer):
+    for opening in _OPENING.finditer(answer):
+        end = answer.find(f"\n{opening[1]}", opening.end())
+        text = answer[opening.end() : end if end >= 0 else len(answer)].strip().strip("`~")
         found = parse(text)
-        if found and (word == "asi" or _KNOWN & found.keys()):
+        if found and (opening[2].lower() == "asi" or _KNOWN & found.keys()):
             asi = found  # the last one: a model that corrects itself does so further down
     description = one_line(str(asi.pop("description", "")), LONGEST_DESCRIPTION)
     return Said(description or _first_sentence(answer) or "an edit without a word of explanation", asi)
-
-
-def _blocks(answer: str) -> Iterator[tuple[str, str]]:
-    """The fenced blocks that may hold notes, wherever they stand: what they are called, and what is in them."""
-    word, fence, block = "", "", list[str]()
-    for line in answer.split("\n"):
-        mark = _FENCE.match(line)
-        if fence and mark and mark[1].startswith(fence):
-            yield word, "\n".join(block).strip().strip("`~")
-            fence, mark = "", None if mark.end() == len(line.rstrip()) else mark
-        if fence:
-            block.append(line)
-        elif mark and (name := _NOTES.match(line, mark.end())):
-            word, fence, block = name[1].lower(), mark[1], []
-    if fence:
-        yield word, "\n".join(block).strip().strip("`~")
-
-
-def _without_fenced(answer: str) -> str:
-    """The answer without its fenced blocks; one that is never closed goes on to the end."""
-    kept: list[str] = []
-    fence = ""
-    for line in answer.split("\n"):
-        mark = _FENCE.match(line)
-        if fence:
-            if mark and mark[1].startswith(fence) and not line[mark.end() :].strip("`~ \t\r"):
-                fence = ""
-        elif mark:
-            fence = mark[1]
-        else:
-            kept.append(line)
-    return "\n".join(kept)
 
 
 def parse(text: str) -> Asi:
@@ -125,7 +94,7 @@ def _short(text: str) -> str:
 
 
 def _first_sentence(answer: str) -> str:
-    prose = edits.without_blocks(_without_fenced(answer))
+    prose = edits.without_blocks(_FENCED.sub("\n", answer))
     for line in prose.splitlines():
         words = one_line(_MARKUP.sub("", line), 1000)
         if any(letter.isalpha() for letter in words):

@@ -10,7 +10,7 @@ from engine.ledger import Experiment
 from engine.proposers import Context, Cost, NeedsPersonError, Proposal, asi
 from engine.proposers.briefing import compose
 from engine.proposers.draft import CONTEXT, NOTES, Changes
-from engine.proposers.foreign import clean, cut, fenced, one_line
+from engine.proposers.foreign import fenced, one_line
 from engine.settings import Settings
 from engine.workspace import DOCUMENT, PROGRAM, TRAIN, Workspace
 
@@ -25,10 +25,8 @@ Instead of the block you may write its JSON object to the file {NOTES}.
 NOBODY = "Nobody is there to answer: decide yourself."
 MOST_OF_A_LINE = 300
 MOST_OF_A_LOG = 4000
-MOST_OF_NEWS = 12_000
 _ASKS_TO_LOG_IN = re.compile(
-    r"(?:http|status|code|error)\W+(?:\w+\W+)?40[13]\b|\b40[13]\W+(?:unauth|forbidden)|unauthori[sz]ed|authenticat"
-    r"|api[ _-]?key|\blog ?in\b|\bsign ?in\b|credential|not logged",
+    r"\b401\b|\b403\b|unauthori[sz]ed|authenticat|api[ _-]?key|log ?in\b|sign ?in\b|credential|not logged",
     re.IGNORECASE,
 )
 
@@ -36,9 +34,12 @@ _ASKS_TO_LOG_IN = re.compile(
 def task(context: Context) -> str:
     """What is wanted, in one sentence or two."""
     if context.failed:
-        return f"The {TRAIN} in your directory failed. Mend it and keep its idea; {CONTEXT} says why it failed."
+        return (
+            f"The {TRAIN} in your directory failed ({context.failed.reason}). Mend it and keep its idea; "
+            f"{CONTEXT} has the end of its log."
+        )
     if context.idea:
-        return f"Make an experiment of what the person wants tried next: {cut(clean(context.idea), MOST_OF_A_LOG)}"
+        return f"Make an experiment of what the person wants tried next: {context.idea}"
     if context.thrashing:
         return f"The last experiments were not kept: propose a fundamentally different one, by editing {TRAIN}."
     return f"Propose the next experiment by editing {TRAIN}."
@@ -58,9 +59,8 @@ def continuation(context: Context, since: int) -> str:
             *_situation(context),
             "",
             "Experiments since you were last asked:",
-            fenced("experiments", "\n".join(_line(each.experiment) for each in context.history[since:]), MOST_OF_NEWS)
-            if context.history[since:]
-            else "none\n",
+            *([_line(result.experiment) for result in context.history[since:]] or ["none"]),
+            "",
             f"{CONTEXT} is up to date. {task(context)}",
         ]
     )
@@ -85,8 +85,6 @@ def fault_of(changes: Changes, context: Context) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
         return f"left a {TRAIN} that is not valid Python: {getattr(error, 'msg', error)}{where}"
-    if knobs.only_seeds_differ(context.incumbent, changes.train):
-        return "changed nothing but the seed, and a luckier draw is no finding"
     tried = {each.train: each.experiment.run for each in context.history if not each.experiment.inconclusive}
     same = tried.get(changes.train)
     return "" if same is None else f"left the {TRAIN} of run {same}, which was tried already"
@@ -136,15 +134,14 @@ def command_line(command: list[str], environment: dict[str, str], workspace: Wor
 def _situation(context: Context) -> list[str]:
     lines = [f"This is run {context.run}. The metric is to be {context.direction}."]
     if context.best is not None:
-        lines.append(fenced("the incumbent", _line(context.best), MOST_OF_A_LOG))
+        lines.append(f"Incumbent: {_line(context.best)}")
     if context.noise:
         lines.append(f"Noise: {context.noise}")
-    lines += [f"The person says: {cut(clean(message), MOST_OF_A_LOG)}" for message in context.messages]
+    lines += [f"The person says: {message}" for message in context.messages]
     if context.search_state:
         lines.append(fenced("what the search beside you believes", context.search_state, MOST_OF_A_LOG))
     if context.failed:
-        crash = f"{context.failed.reason}\n\n{context.failed.log_tail}"
-        lines.append(fenced("why it failed, then the end of its log", crash, MOST_OF_A_LOG, keep_end=True))
+        lines.append(fenced("the end of the failed run's log", context.failed.log_tail, MOST_OF_A_LOG, keep_end=True))
     return lines
 
 

@@ -24,7 +24,7 @@ Only where most of the file changes, answer with the whole new {TRAIN} in one ``
 _SEARCH = re.compile(r"<{5,9}[ \t]*SEARCH>?[ \t]*")
 _DIVIDER = re.compile(r"={5,9}[ \t]*")
 _REPLACE = re.compile(r">{5,9}[ \t]*REPLACE[ \t]*")
-_OPENING = re.compile(r"[ \t]*+(`{3,}+|~{3,}+)[ \t]*+(\S*+)[^`]*+")
+_OPENING = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*(\S*)[^`]*")
 _PATH = re.compile(r"[\w./-]*\w\.(?:py|sh|toml|md|txt|json|jsonl|lock|yaml|yml|cfg)")
 _PYTHON = frozenset({"python", "py", "python3"})
 SNIPPET = 0.5

@@ -9,13 +9,12 @@ import email.utils
 import json
 import math
 import os
-import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -25,13 +24,10 @@ from engine.proposers.foreign import clean, one_line
 from engine.settings import ChatSettings
 
 if TYPE_CHECKING:
-    import httpx2
     from openai import APIStatusError, AsyncOpenAI
 
 BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF = 60.0
-QUICK_WAITS = 10
-"""After so many the endpoint does not mean what it asks for: "0" for ever would be asking without end."""
 FAULTS = 4
 """After so many faults of the server in a row the proposal is given up."""
 CONNECT_SECONDS = 20.0
@@ -41,16 +37,14 @@ MOST_TEXT = 2 << 20
 """Characters of an answer, thoughts included, after which it is broken off."""
 CHARACTERS_PER_TOKEN = 4
 MOST_BYTES = 256 << 20
-MOST_OF_A_REFUSAL = 1 << 16
-"""Bytes of what comes with a status that is no success, as they are sent."""
 LONGEST_EVENT = 32 << 20
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 BUSY = frozenset({429, 529})
 REFUSED = frozenset({401, 403})
 PERSONS = frozenset({402, 404})
 AGAIN = frozenset({408, 409, 425})
 
 Message = dict[str, str]
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -78,11 +72,9 @@ class _Choice(msgspec.Struct, frozen=True):
 
 
 class _Usage(msgspec.Struct, frozen=True):
-    """Endpoints report all sorts of things here; whatever it is, the answer beside it counts."""
-
-    prompt_tokens: Any = None
-    completion_tokens: Any = None
-    cost: Any = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: float | None = None
     """Some endpoints say it, in dollars."""
 
 
@@ -90,7 +82,7 @@ class _Body(msgspec.Struct, frozen=True):
     """A whole answer, or one event of a stream."""
 
     choices: list[_Choice] | None = None
-    usage: Any = None
+    usage: _Usage | None = None
     error: Any = None
 
 
@@ -131,17 +123,10 @@ class Endpoint:
         settings = self._settings
         if not settings.model:
             raise NeedsPersonError("the chat proposer has no model: set `model` under [chat] in autoresearch.toml.")
-        if not _is_address(settings.base_url):
-            raise NeedsPersonError(
-                "`base_url` under [chat] in autoresearch.toml must begin with http:// or https:// and name a host."
-            )
+        if not settings.base_url.startswith(("http://", "https://")):
+            raise NeedsPersonError("`base_url` under [chat] in autoresearch.toml must begin with http:// or https://.")
         if not settings.key:
             return ""
-        if not _VARIABLE.fullmatch(settings.key) and settings.key not in os.environ:
-            raise NeedsPersonError(
-                "`key` under [chat] in autoresearch.toml must be the name of an environment variable, never a key "
-                "itself: that file is committed."
-            )
         key = os.environ.get(settings.key, "").strip()
         if not key or not (key.isascii() and key.isprintable()):
             raise NeedsPersonError(
@@ -168,9 +153,7 @@ class Endpoint:
 
         settings = self._settings
         pauses = _Pauses(self._host, settings.patience_seconds, self._backoff)
-        http = openai.DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"response": [_bound]})
         async with openai.AsyncOpenAI(
-            http_client=http,
             api_key=key or "none",
             base_url=settings.base_url,
             max_retries=0,
@@ -220,12 +203,6 @@ class Endpoint:
         """What a status says, if it may pass. Raises what a status means that will not."""
         status, said = error.status_code, _said(error, key)
         where = f"{self._host} ({status})" if said == f"Error code: {status}" else f"{self._host} ({status}: {said})"
-        if 300 <= status < 400:
-            moved = one_line(error.response.headers.get("location") or "another address", 200)
-            raise NeedsPersonError(
-                f"{self._host} ({status}) sends to {moved}, where nothing is sent unless you say so: "
-                "set `base_url` under [chat] to the endpoint's own address."
-            )
         if status in REFUSED:
             if not self._settings.key:
                 raise NeedsPersonError(f"{where} wants a key: name its environment variable as `key` under [chat].")
@@ -263,8 +240,7 @@ class _Pauses:
         return self._wait(problem, asked, self.backoff * 2 ** (self.faults - 1))
 
     def _wait(self, problem: str, asked: float | None, otherwise: float) -> float:
-        otherwise = min(otherwise, LONGEST_BACKOFF)
-        pause = max(asked or 0, otherwise) if not asked or self.waits > QUICK_WAITS else asked
+        pause = min(otherwise, LONGEST_BACKOFF) if asked is None else asked
         if pause > self.patience:
             raise ProposerTroubleError(f"{problem}; it would take {pause:.3g} s more to wait, which is too long.")
         self.patience -= pause
@@ -294,7 +270,7 @@ class _Listener:
         if body.error:
             said = body.error.get("message") if isinstance(body.error, dict) else None
             raise _BrokenError(f"it broke off with an error: {one_line(str(said or body.error), 200)}")
-        self.usage = _usage(body.usage) or self.usage
+        self.usage = body.usage or self.usage
         for choice in (body.choices or [])[:1]:
             self.finish = choice.finish_reason or self.finish
             piece = choice.delta or choice.message or _Piece()
@@ -316,8 +292,8 @@ class _Listener:
         return Answer(
             text=_without_thoughts("".join(self.text)),
             problem=problem,
-            tokens_in=int(_amount(self.usage.prompt_tokens) or 0),
-            tokens_out=int(_amount(self.usage.completion_tokens) or self._heard_in_vain),
+            tokens_in=_amount(self.usage.prompt_tokens) or 0,
+            tokens_out=_amount(self.usage.completion_tokens) or self._heard_in_vain,
             dollars=_amount(self.usage.cost),
         )
 
@@ -344,29 +320,6 @@ class _Listener:
             self._said_at = time.monotonic()
 
 
-async def _bound(response: "httpx2.Response") -> None:
-    """Have a refusal's body end, for it is read whole: the sentence in it is short."""
-    import httpx2
-
-    if response.is_success or not isinstance(response.stream, httpx2.AsyncByteStream):
-        return
-    stream = response.stream
-
-    class Bounded(httpx2.AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            left = MOST_OF_A_REFUSAL
-            async for chunk in stream:
-                yield chunk[:left]
-                left -= len(chunk)
-                if left <= 0:
-                    return
-
-        async def aclose(self) -> None:
-            await stream.aclose()
-
-    response.stream = Bounded()
-
-
 async def _events(content: AsyncIterator[bytes], is_stream: bool) -> AsyncGenerator[bytes, None]:
     """The documents of a body: itself, or the data of its server-sent events. Raises _BrokenError if it is too long."""
     kept = bytearray()
@@ -385,14 +338,6 @@ async def _events(content: AsyncIterator[bytes], is_stream: bool) -> AsyncGenera
         yield bytes(kept)
 
 
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def _body(event: bytes) -> _Body:
     try:
         return msgspec.json.decode(event, type=_Body, strict=False)
@@ -401,16 +346,9 @@ def _body(event: bytes) -> _Body:
         raise _BrokenError(f"its answer is not in OpenAI's form: {start!r}") from error
 
 
-def _usage(reported: Any) -> _Usage | None:
-    return msgspec.convert(reported, _Usage) if isinstance(reported, dict) and reported else None
-
-
-def _amount(reported: Any) -> float | None:
-    """What an endpoint reports, where it can be an amount; numbers of a thousand digits are read too."""
-    if isinstance(reported, str):
-        with suppress(ValueError):
-            reported = float(reported)
-    return reported if isinstance(reported, int | float) and 0 <= reported < MOST else None
+def _amount(reported: Number | None) -> Number | None:
+    """What an endpoint reports, where it can be an amount; "nan" and numbers of a thousand digits are read too."""
+    return reported if reported is not None and 0 <= reported < MOST else None
 
 
 def _said(error: BaseException, key: str) -> str:

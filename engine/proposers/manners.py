@@ -5,6 +5,7 @@ the agent can read. It gets no terminal.
 """
 
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import acp
@@ -132,7 +133,7 @@ class Manners(acp.Client):
         if not self._is_inside(path):
             raise self._refusal(f"it asked to read {path}", "only files of your working directory can be read")
         try:
-            with open_regular(self._draft.path / path) as file:
+            with open_regular(Path(path)) as file:
                 content = file.read(MOST_OF_A_FILE).decode("utf-8", "replace")
         except FileNotFoundError as error:
             raise acp.RequestError.resource_not_found(path) from error
@@ -153,7 +154,7 @@ class Manners(acp.Client):
         if len(data) > MOST_OF_A_FILE:
             raise self._refusal(f"it tried to write {len(data)} bytes", "it is too long")
         try:
-            write_atomically(self._draft.path / path, data)
+            write_atomically(Path(path), data)
         except OSError as error:
             raise acp.RequestError.internal_error({"details": str(error)}) from error
         return WriteTextFileResponse()
@@ -223,16 +224,12 @@ class Manners(acp.Client):
 
     def _is_inside(self, path: str) -> bool:
         draft = self._draft.path.resolve()
-        return "\0" not in path and (draft / path).resolve().is_relative_to(draft)
+        return (draft / path).resolve().is_relative_to(draft)
 
     def _is_output(self, path: str) -> bool:
         """Whether it is train.py (or the notes), and no link to anything else."""
         draft = self._draft.path.resolve()
-        return (
-            "\0" not in path
-            and (draft / path).resolve() in [draft / name for name in OUTPUT]
-            and not (draft / path).is_symlink()
-        )
+        return (draft / path).resolve() in [draft / name for name in OUTPUT] and not (draft / path).is_symlink()
 
     def _refusal(self, what: str, why: str) -> acp.RequestError:
         self._refuse(what)

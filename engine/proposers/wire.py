@@ -78,11 +78,7 @@ class Wire:
             message = json.loads(line)
         except (ValueError, RecursionError):
             message = None
-        if (
-            isinstance(message, dict)
-            and isinstance(message.get("method", ""), str)
-            and isinstance(message.get("id"), str | int | float | None)
-        ):
+        if isinstance(message, dict) and isinstance(message.get("method", ""), str):
             return message
         self._reject(line[:200].decode("utf-8", "replace"))
         return None

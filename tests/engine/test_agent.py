@@ -1,6 +1,5 @@
 """The agent proposer with a real agent process, which behaves and misbehaves as it is told."""
 
-import asyncio
 import subprocess
 import sys
 import threading
@@ -9,9 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import acp
 import pytest
-from acp.schema import Usage
 
 from engine.ledger import Experiment
 from engine.proposers import (
@@ -21,10 +18,8 @@ from engine.proposers import (
     ProposerTroubleError,
     Result,
 )
-from engine.proposers.agent import Agent, _cost
-from engine.proposers.draft import Draft
+from engine.proposers.agent import Agent
 from engine.proposers.leash import MARK
-from engine.proposers.manners import Manners
 from engine.proposers.voice import MOST_SAID
 from engine.settings import AgentSettings, Settings
 from engine.workspace import Workspace
@@ -345,38 +340,3 @@ def test_twenty_proposals_in_a_row(started: Started, workspace: Workspace) -> No
             with pytest.raises(error):
                 agent.ask(context)
         assert len(drafters(workspace)) in (0, 2), behaviour
-
-
-def test_a_number_of_tokens_that_nobody_can_have_used_is_none() -> None:
-    spent = _cost(Usage(input_tokens=10**400, output_tokens=5, total_tokens=10), None)
-    assert (spent.tokens_in, spent.tokens_out) == (0, 5)
-
-
-def test_a_message_that_the_protocol_does_not_know_leaves_no_traceback(
-    caplog: pytest.LogCaptureFixture, started: Started
-) -> None:
-    """Agents of a later version send updates that this one has not; an id that is none ends no conversation."""
-    strange = ['{"jsonrpc":"2.0","id":{"a":1},"result":1}', '{"jsonrpc":"2.0","method":"session/update","params":{}}']
-    code = (
-        f"print({chr(10).join(strange)!r}, flush=True); import runpy; runpy.run_path({SCRIPT!r}, run_name='__main__')"
-    )
-    heard = Heard()
-    check_rate(started(command=[sys.executable, "-c", code]).ask(wants("edit", 0.05), heard.watch), 0.05)
-    assert caplog.records == []
-    assert len(heard.of("error")) == 1
-
-
-def test_a_relative_path_is_one_in_the_draft_wherever_the_engine_was_started(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(workspace.root)
-    draft = Draft(workspace)
-    draft.lay_out(wants("edit"), "")
-    manners = Manners(draft)
-    asyncio.run(manners.write_text_file("1", "train.py", "X = 1\n"))
-    assert asyncio.run(manners.read_text_file("1", "train.py")).content == "X = 1\n"
-    assert draft.changes().train == "X = 1\n"
-    assert not workspace.train.exists()
-    with pytest.raises(acp.RequestError, match="Invalid params"):
-        asyncio.run(manners.read_text_file("1", "a\0b"))
-    draft.remove()

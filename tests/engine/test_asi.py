@@ -81,13 +81,3 @@ def test_whatever_the_answer_is_a_description_of_one_line_comes_of_it(answer: st
     assert said.description.isprintable()
     msgspec.json.encode(said.asi)
     (said.description + str(said.asi)).encode()
-
-
-def test_a_block_may_be_indented_and_words_may_follow() -> None:
-    indented = "".join(f"  {line}\n" for line in fence(NOTES).splitlines())
-    assert read(f"- notes:\n\n{indented}\nGood luck.").asi == NOTES
-
-
-@pytest.mark.parametrize("run_away", ["`" * 400_000, " ```json\n" * 50_000, "~~~~json x\n ```json\n" * 20_000])
-def test_a_model_that_repeats_itself_without_end_holds_nobody_up(run_away: str) -> None:
-    assert read(run_away).asi == {}

@@ -65,6 +65,7 @@ class HistoryPlot(Lines, can_focus=True):
         self._points: list[Point] = []
         self._plot: list[Spans] = []
         self._plotted: object = None
+        self._is_begun = False
 
     @property
     def manner(self) -> str:
@@ -91,10 +92,19 @@ class HistoryPlot(Lines, can_focus=True):
             return []
         if width < MIN_WIDTH or height < MIN_HEIGHT + 1:
             return [(Span("No room for the plot: z zooms this pane.", "muted"),)]
+        if not self._is_begun:
+            self.call_after_refresh(self._begin)
+            return []
         wanted = (state.revision, self._selected, self._segment, self._manner, width, height)
         if wanted != self._plotted:
             self._plotted, self._plot = wanted, self._drawn(width, height)
         return self._plot
+
+    def _begin(self) -> None:
+        """The screen's first frame is drawn: it did not wait for the plot."""
+        if not self._is_begun:
+            self._is_begun = True
+            self.refresh()
 
     def _drawn(self, width: int, height: int) -> list[Spans]:
         state = self._state
