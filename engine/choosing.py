@@ -317,7 +317,10 @@ class Chooser:
             attempts -= 1
             proposal = None
             try:
-                proposal = proposer.ask(context, watch)
+                try:
+                    proposal = proposer.ask(context, watch)
+                finally:
+                    self._put_back(proposer)
                 if is_withdrawn():
                     raise NothingToProposeError("nobody wants the idea any more")
                 chosen = usable(proposal, context.incumbent, tried)
@@ -331,6 +334,12 @@ class Chooser:
             if proposal.source != self.team.search.name:
                 self._has_heard, self._troubles = True, 0
             return replace(chosen, cost=cost)
+
+    def _put_back(self, proposer: Proposer) -> None:
+        """Whoever proposes runs as the person does, and may reach beyond a draft: the rules stay as they are."""
+        if proposer is not self.team.search:
+            for found in self.cycle.bench.guards.restore(None, "a proposal"):
+                self.log.emit(events.Warned(message=found))
 
     def _hear(self, kind: str, text: str) -> None:
         """What a proposer says while it thinks; that it has to wait is worth an event."""

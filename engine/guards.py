@@ -79,13 +79,14 @@ class Guards:
         original = self._originals.get(name)
         return None if original is None else original.content
 
-    def restore(self, folder: RunFolder) -> tuple[str, ...]:
-        """Put back what a run changed, keep the changed version in ``rescued/``; says what was found.
+    def restore(self, folder: RunFolder | None, during: str = "the run") -> tuple[str, ...]:
+        """Put back what was changed during a run (or ``during`` something else, which has no folder), keep the changed
+        version in ``rescued/``; says what was found.
 
         It is written down in the run's folder before it is mended, so that an engine that is killed in between
         leaves its successor no clean workspace and no suspicion.
         """
-        note = folder.path / "violations.json"
+        note = folder.path / "violations.json" if folder else None
         violations = _noted(note)
         for name, original in self._originals.items():
             path = self._workspace.root / name
@@ -94,21 +95,21 @@ class Guards:
                     path.chmod(original.mode)
                 continue
             if (found := _found(path)) is not None and found.content == self._committed(name):
-                violations[name] = f"{name} was changed and committed during the run"
-                write_atomically(note, msgspec.json.encode(violations))
+                violations[name] = f"{name} was changed and committed during {during}"
+                _write_down(note, violations)
                 self.committed_in_run.add(name)
                 continue
             is_there, aside = os.path.lexists(path), self._workspace.rescued / f"{name}.{time.time_ns()}"
             rescued = aside.relative_to(self._workspace.root)
             if original is None:
-                sentence = f"{name} was added during the run, and moved to {rescued}"
+                sentence = f"{name} was added during {during}, and moved to {rescued}"
             elif is_there:
-                sentence = f"{name} was changed during the run: it is as before, the other version is {rescued}"
+                sentence = f"{name} was changed during {during}: it is as before, the other version is {rescued}"
             else:
-                sentence = f"{name} was removed during the run, and put back"
+                sentence = f"{name} was removed during {during}, and put back"
             if is_there or name not in violations:
                 violations[name] = sentence
-                write_atomically(note, msgspec.json.encode(violations))
+                _write_down(note, violations)
             if is_there:
                 aside.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(aside)
@@ -119,7 +120,7 @@ class Guards:
             aside = self._workspace.rescued / f"{path.name}.{time.time_ns()}"
             where = aside.relative_to(self._workspace.root)
             violations[path.name] = f"{path.name}, which later runs would import, was added and is moved to {where}"
-            write_atomically(note, msgspec.json.encode(violations))
+            _write_down(note, violations)
             aside.parent.mkdir(parents=True, exist_ok=True)
             path.rename(aside)
         self._keep_copy()
@@ -172,7 +173,14 @@ def _is_as(path: Path, original: Original | None) -> bool:
     return path.is_file() and path.stat().st_size == len(original.content) and path.read_bytes() == original.content
 
 
-def _noted(note: Path) -> dict[str, str]:
+def _write_down(note: Path | None, violations: dict[str, str]) -> None:
+    if note is not None:
+        write_atomically(note, msgspec.json.encode(violations))
+
+
+def _noted(note: Path | None) -> dict[str, str]:
+    if note is None:
+        return {}
     try:
         return msgspec.json.decode(note.read_bytes(), type=dict[str, str])
     except (OSError, *UNREADABLE):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import commands, events
+from engine import commands, events, ledger
 from engine.proposers.voice import MOST_SAID
 from tests.engine.drafters import drafters
 from tests.engine.nights import PROGRAM, Night, set_up
@@ -57,6 +57,25 @@ def test_whatever_a_program_does_the_loop_goes_on(night: Night) -> None:
     assert night.workspace.run_folder(5).transcript.stat().st_size < 10 * MOST_SAID
     assert [each.run for each in night.seen(events.MessageTaken)] == [2]
     assert ["mind the warmup" in each.text for each in night.told] == [True] + [False] * (len(night.told) - 1)
+
+
+def test_rules_that_a_program_changes_behind_its_draft_are_put_back_though_no_run_follows(
+    night: Night, tmp_path: Path
+) -> None:
+    prepare = night.workspace.prepare
+    before = prepare.read_bytes()
+    script = tmp_path / "cheat.sh"
+    script.write_text(f'#!/bin/sh\necho "MAX_SEQ_LEN = 1" >> {prepare}\necho "please log in" >&2\nexit 1\n')
+    script.chmod(0o755)
+    night.sets("command", command=[str(script)])
+    for _ in range(2):
+        done = night.run("--experiments", "1")
+        assert done.returncode == 1
+        assert "prepare.py was changed during a proposal: it is as before" in done.stderr
+        assert prepare.read_bytes() == before
+    saved = list(night.workspace.rescued.glob("prepare.py.*"))
+    assert [each.read_bytes() for each in saved] == [before + b"MAX_SEQ_LEN = 1\n"] * 2
+    assert len(ledger.read(night.workspace.ledger).segments) == 1
 
 
 def test_a_preset_drives_the_loop_and_a_killed_engine_leaves_nobody(
