@@ -272,12 +272,11 @@ class StandIn:
         """It needs nothing."""
 
 
-def proposer(arm: str, seed: int) -> Proposer:
-    """As the loop would make it for the demo."""
-    if arm == "hybrid":
-        search = Search(SearchSettings(seed=seed, frozen=["DEVICE_BATCH_SIZE"]))
-        return Hybrid(HybridSettings(seed=seed), search, StandIn(seed))
-    return Search(SearchSettings(sampler=arm, seed=seed, frozen=["DEVICE_BATCH_SIZE"]))  # type: ignore[arg-type]
+def proposers(arm: str, seed: int) -> tuple[Proposer, Search]:
+    """Who proposes in the demo, and the search that takes the turn where a model has no idea, as in the loop."""
+    sampler = "tpe" if arm == "hybrid" else arm
+    search = Search(SearchSettings(sampler=sampler, seed=seed, frozen=["DEVICE_BATCH_SIZE"]))  # type: ignore[arg-type]
+    return (Hybrid(HybridSettings(seed=seed), search, StandIn(seed)) if arm == "hybrid" else search), search
 
 
 ARMS = ("random", "tpe", "cmaes", "hybrid")
@@ -300,7 +299,7 @@ def play(arm: str, seed: int, surrogate: Surrogate, start: Knobs, length: int) -
     """A session of so many experiments after the baseline, as the loop would have it."""
     train = "".join(f"{name} = {value!r}\n" for name, value in start.items())
     limit, noise = CARD * memory(start), f"{seed}"
-    chosen, policy = proposer(arm, seed), PolicySettings()
+    (chosen, search), policy = proposers(arm, seed), PolicySettings()
     history: list[Result] = []
     worth: list[float] = []
     failed: list[bool] = []
@@ -332,7 +331,10 @@ def play(arm: str, seed: int, surrogate: Surrogate, start: Knobs, length: int) -
             incumbent=train, prepare=PREPARE, turn=turn + 1, run=turn + 2, history=tuple(history),
             thrashing=without_keep >= policy.thrash_after,
         )  # fmt: skip
-        proposal = chosen.ask(context)
+        try:
+            proposal = chosen.ask(context)
+        except NothingToProposeError:
+            proposal = search.ask(context)
         candidate, source = proposal.train, proposal.source
         spent += time.perf_counter() - began
     return Played(worth, failed, spent)
