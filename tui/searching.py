@@ -145,13 +145,15 @@ class Search:
         """Look at some more lines; whether there are more. Raises TooSlowError."""
         end = clock() + SLICE_SECONDS
         self._settled = lines.settled_lines()
-        while not self.is_done and clock() < end:
+        while not self.is_done:
             if self._looked_below < self._settled:
                 found, self._looked_below = lines.find_lines(self.pattern, self._looked_below, self._settled)
                 self._below.extend(found)
             else:
                 found, self._looked_above = lines.find_lines(self.pattern, self._looked_above, self._origin)
                 self._above.extend(found)
+            if clock() >= end:  # after something was looked at: a busy machine must not keep a search where it is
+                break
         if self._looked_below >= self._settled:
             self._unsettled, at = [], lines.settled_lines()
             while at < lines.line_total():
