@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(BIN)/autoresearch-tui demo $(DEMO)
 
 test: lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -77,6 +77,9 @@ def mixture(dice: random.Random) -> bytes:
 
 
 @dataclass
+LOG_FRAME = "╭─ 1 log"
+
+
 class StrictTerminal:
     """The cells of a screen, and whatever came that is more than text in colours at a place."""
 
@@ -127,11 +130,15 @@ class StrictTerminal:
 
     def log_frame(self) -> tuple[int, int, int, int]:
         """(top, left, bottom, right) of the log's pane."""
-        top = next(y for y, row in enumerate(self.rows) if "1 log" in "".join(row))
-        left = "".join(self.rows[top]).index("╭─ 1 log")
+        top = next(y for y, row in enumerate(self.rows) if LOG_FRAME in "".join(row))
+        left = "".join(self.rows[top]).index(LOG_FRAME)
         right = "".join(self.rows[top]).index("╮", left)
         bottom = next(y for y in range(top, ROWS) if self.rows[y][left] == "╰")
         return top, left, bottom, right
+
+    @property
+    def has_log_frame(self) -> bool:
+        return any(LOG_FRAME in "".join(row) for row in self.rows)
 
     def others(self) -> list[str]:
         """The screen without the log's pane."""
@@ -166,6 +173,8 @@ def fuzz(root: Path, seconds: float, seed: int = 0) -> Result:
         while HEADING not in seen:
             seen += terminal.read(0.2)
         strict.feed(seen + terminal.read(SETTLE))
+        while not strict.has_log_frame:  # a machine that is too busy to have drawn it
+            strict.feed(terminal.read(SETTLE))
         before = strict.others()
         strict.is_strict = True
         end = time.monotonic() + seconds

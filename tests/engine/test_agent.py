@@ -307,6 +307,7 @@ Agent(Settings(agent=settings), Workspace(Path({str(workspace.root)!r}))).ask(wa
     until(lambda: not drafters(workspace), "the end of all three")
 
 
+@pytest.mark.soak
 def test_twenty_proposals_in_a_row(started: Started, workspace: Workspace) -> None:
     """A night in short: each ends as it must, and the next is as if nothing had been."""
     agent = started(limit_seconds=4.0)

@@ -89,7 +89,7 @@ NIGHT: list[tuple[str, str, int, list[Reply]]] = [
 ]
 
 
-@pytest.mark.parametrize("stream", [True, False], ids=["streaming", "whole"])
+@pytest.mark.parametrize("stream", [True, pytest.param(False, marks=pytest.mark.soak)], ids=["streaming", "whole"])
 def test_a_night_with_a_model_that_answers_in_every_way(workspace: Workspace, stream: bool) -> None:
     replies = [reply for *_, replies in NIGHT for reply in replies]
     with serving(*replies, says("too many")) as script:

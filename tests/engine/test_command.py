@@ -180,6 +180,7 @@ Command(Settings(command=settings), Workspace(Path({str(workspace.root)!r}))).as
     until(lambda: not drafters(workspace), "the end of all three")
 
 
+@pytest.mark.soak
 def test_twenty_proposals_in_a_row(made: Made, workspace: Workspace) -> None:
     """A night in short: each ends as it must, and the next is as if nothing had been."""
     command = made(limit_seconds=5.0)

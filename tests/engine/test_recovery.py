@@ -73,7 +73,7 @@ def kill_again_and_again(workspace: Workspace, steps: Iterator[int], kills: int,
     return died
 
 
-@pytest.mark.parametrize("offset", [0, 1])
+@pytest.mark.parametrize("offset", [0, pytest.param(1, marks=pytest.mark.soak)])
 def test_an_engine_killed_at_every_other_step_loses_nothing(workspace: Workspace, offset: int) -> None:
     steps = (step for turn in range(1000) for step in range(1 + offset, 71, 2))
     died = kill_again_and_again(workspace, iter(steps), kills=35, wanted=2)

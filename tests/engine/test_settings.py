@@ -1,9 +1,11 @@
 """autoresearch.toml: defaults where it says nothing, one sentence where it is wrong."""
 
+from string import Template
+
 import pytest
 
 from engine.errors import UnusableWorkspace
-from engine.initialize import TEMPLATE, Profile
+from engine.initialize import TEMPLATE, Choice, Profile
 from engine.settings import PolicySettings, RunSettings, SearchSettings, Settings, load, with_proposer
 from engine.workspace import SETTINGS, Workspace
 
@@ -89,7 +91,6 @@ def test_another_proposer_can_be_named_for_an_engine() -> None:
 @pytest.mark.parametrize("name", ["gpu", "demo"])
 def test_the_template_is_valid_and_says_the_defaults(workspace: Workspace, name: str) -> None:
     profile = Profile.load(name)
-    text = (TEMPLATE / SETTINGS).read_text("utf-8")
-    text = text.replace("$python", profile.python).replace("$limit", "600").replace("$frozen", "[]")
-    text = text.replace("$repeats", "1")
+    facts = Choice().facts | {"python": profile.python, "limit": "600", "frozen": "[]", "repeats": "1"}
+    text = Template((TEMPLATE / SETTINGS).read_text("utf-8")).substitute(facts)
     assert loaded(workspace, text) == Settings(run=RunSettings(python=profile.python))  # type: ignore[arg-type]
