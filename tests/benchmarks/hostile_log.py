@@ -76,10 +76,10 @@ def mixture(dice: random.Random) -> bytes:
     return b"".join(parts)
 
 
-@dataclass
 LOG_FRAME = "╭─ 1 log"
 
 
+@dataclass
 class StrictTerminal:
     """The cells of a screen, and whatever came that is more than text in colours at a place."""
 
