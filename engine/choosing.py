@@ -7,6 +7,7 @@ import ast
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import msgspec
 
@@ -79,6 +80,7 @@ class Chooser:
     def __post_init__(self) -> None:
         self._transcript = Transcript(self.workspace)
         self.cycle.mend = self.mend
+        self.begin_anew()
 
     def next(self, history: History, plan: Plan | None) -> InFlight | None:
         """The next experiment, or the next run of a verification's ``plan``; None where the loop is to end meanwhile.
@@ -111,6 +113,7 @@ class Chooser:
         """The proposer is another one or set up anew, or the turns are counted anew: no trouble is behind it."""
         self._troubles = self._rests_until = 0
         self._put_off.clear()
+        self.control.reads_prose = self.team.chosen.reads_prose
 
     def left_behind(self, history: History) -> InFlight | None:
         """An experiment that no journal speaks of, although its train.py is what the branch holds."""
@@ -214,10 +217,7 @@ class Chooser:
             self._passed_over.add(idea.id)
         if self._may_ask(context.turn) and not self.control.must_end_proposal:
             try:
-                return self._ask(self.team.chosen, context, tried, UNUSABLE_ANSWERS)
-            except NeedsPersonError as error:
-                self._failed(str(error), error)
-                raise WorkFailed(str(error)) from error
+                return self._ask_chosen(context, tried)
             except NothingToProposeError as error:
                 self._rest(context.turn, error)
         if self.control.stopping:
@@ -283,11 +283,7 @@ class Chooser:
 
     def _of_prose(self, idea: Idea, context: Context, tried: set[bytes]) -> Proposal | None:
         try:
-            wanted = self._ask(self.team.chosen, replace(context, idea=idea.text), tried, UNUSABLE_ANSWERS, idea)
-            return replace(wanted, source="queue")
-        except NeedsPersonError as error:
-            self._failed(str(error), error)
-            raise WorkFailed(str(error)) from error
+            return replace(self._ask_chosen(replace(context, idea=idea.text), tried, idea), source="queue")
         except NothingToProposeError as error:
             if not self.control.waits(idea.id):
                 self._failed("the idea was taken out of the queue while it was worked on", error)
@@ -299,6 +295,14 @@ class Chooser:
             if self._put_off[idea.id] == IDEA_ATTEMPTS or not isinstance(error, ProposerTroubleError):
                 self.control.idea_taken(idea.id, problem=str(error))
             return None
+
+    def _ask_chosen(self, context: Context, tried: set[bytes], idea: Idea | None = None) -> Proposal:
+        """As ``_ask``. Raises WorkFailed where only a person can help the proposer."""
+        try:
+            return self._ask(self.team.chosen, context, tried, UNUSABLE_ANSWERS, idea)
+        except NeedsPersonError as error:
+            self._failed(str(error), error)
+            raise WorkFailed(str(error)) from error
 
     def _ask(
         self, proposer: Proposer, context: Context, tried: set[bytes], attempts: int, idea: Idea | None = None
@@ -351,14 +355,14 @@ class Chooser:
         floor = noise.floor(history.segment)
         return Context(
             incumbent=incumbent,
-            prepare=_text(self.workspace.prepare.read_bytes() if self.workspace.prepare.is_file() else b""),
+            prepare=_text(self.workspace.prepare),
             turn=len(history.segment.experiments),
             thrashing=history.without_keep >= self.settings.policy.thrash_after,
             run=history.next_run,
             best=history.incumbent,
             history=tuple(history.results()) if self.team.chosen.reads_prose else (),
-            program=_text(self.workspace.program.read_bytes() if self.workspace.program.is_file() else b""),
-            document=_text(self.workspace.document.read_bytes() if self.workspace.document.is_file() else b""),
+            program=_text(self.workspace.program),
+            document=_text(self.workspace.document),
             direction=history.segment.config.best_direction,
             noise=floor.text if floor else "",
             messages=tuple(message.text for message in told),
@@ -389,5 +393,6 @@ def _digest(source: str) -> bytes:
     return hashlib.sha256(source.encode()).digest()
 
 
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "replace")
+def _text(path: Path) -> str:
+    """What a file says; nothing where there is none."""
+    return path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""

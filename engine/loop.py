@@ -128,7 +128,6 @@ class Loop:
             log=self._log,
             team=self._team,
         )
-        self._control.reads_prose = self._team.chosen.reads_prose
         self._log.emit(
             events.EngineStarted(
                 pid=os.getpid(),
@@ -255,7 +254,6 @@ class Loop:
         if chosen != self._team.settings:
             self._team.close()
             self._team.take_in(chosen, History.of(self.workspace).results())
-            self._control.reads_prose = self._team.chosen.reads_prose
             self._chooser.begin_anew()
         if suspicious:
             raise WorkFailed(

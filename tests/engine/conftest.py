@@ -3,8 +3,7 @@
 import os
 import stat
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -110,11 +109,3 @@ def processes_of(name: str) -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
     return found
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for something that other processes do. It fails only where it never happens."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, f"it never happened: {what}"
-        time.sleep(0.01)

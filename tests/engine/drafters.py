@@ -1,6 +1,9 @@
 """What the tests of proposers that run agents share: somebody who watches, a context, and no process left."""
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import psutil
 
@@ -8,7 +11,7 @@ from engine.proposers import Context, Proposal, Result, Watch
 from engine.proposers.leash import MARK
 from engine.transcript import STREAMED
 from engine.workspace import Workspace
-from tests.engine.workspaces import PREPARE, TRAIN
+from tests.engine.workspaces import PREPARE, TRAIN, until
 
 
 class Heard:
@@ -58,3 +61,12 @@ def check_nothing_is_left(workspace: Workspace) -> None:
 
 def check_rate(proposal: Proposal, rate: object) -> None:
     assert f"MATRIX_LR = {rate}\n" in proposal.train
+
+
+def check_none_outlives_a_killed_engine(workspace: Workspace, code: str) -> None:
+    """``code`` is an engine whose proposer hangs, with a child of its own."""
+    engine = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    until(lambda: len(drafters(workspace)) == 3, "the leash, the program and its child")
+    engine.kill()
+    engine.wait()
+    until(lambda: not drafters(workspace), "the end of all three")

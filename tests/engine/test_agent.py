@@ -23,9 +23,15 @@ from engine.proposers.leash import MARK
 from engine.proposers.voice import MOST_SAID
 from engine.settings import AgentSettings, Settings
 from engine.workspace import Workspace
-from tests.engine.conftest import until
-from tests.engine.drafters import Heard, check_nothing_is_left, check_rate, drafters, wants
-from tests.engine.workspaces import TRAIN
+from tests.engine.drafters import (
+    Heard,
+    check_none_outlives_a_killed_engine,
+    check_nothing_is_left,
+    check_rate,
+    drafters,
+    wants,
+)
+from tests.engine.workspaces import TRAIN, until
 
 SCRIPT = str(Path(__file__).with_name("acp_agent.py"))
 
@@ -300,11 +306,7 @@ from tests.engine.test_agent import SCRIPT, wants
 settings = AgentSettings(command=[sys.executable, SCRIPT], grace_seconds=0.5)
 Agent(Settings(agent=settings), Workspace(Path({str(workspace.root)!r}))).ask(wants("hang"))
 """
-    engine = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
-    until(lambda: len(drafters(workspace)) == 3, "the leash, the agent and its child")
-    engine.kill()
-    engine.wait()
-    until(lambda: not drafters(workspace), "the end of all three")
+    check_none_outlives_a_killed_engine(workspace, code)
 
 
 @pytest.mark.soak

@@ -1,6 +1,5 @@
 """The command proposer with a real program, which behaves and misbehaves as it is told."""
 
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,9 +15,8 @@ from engine.proposers.presets import PRESETS
 from engine.proposers.voice import MOST_SAID
 from engine.settings import CommandSettings, Settings
 from engine.workspace import Workspace
-from tests.engine.conftest import until
-from tests.engine.drafters import Heard, check_nothing_is_left, check_rate, drafters, wants
-from tests.engine.workspaces import TRAIN
+from tests.engine.drafters import Heard, check_none_outlives_a_killed_engine, check_nothing_is_left, check_rate, wants
+from tests.engine.workspaces import TRAIN, until
 
 SCRIPT = str(Path(__file__).with_name("headless_agent.py"))
 COMMAND = [sys.executable, SCRIPT, "{prompt}"]
@@ -173,11 +171,7 @@ from tests.engine.drafters import wants
 settings = CommandSettings(command={COMMAND!r}, grace_seconds=0.3)
 Command(Settings(command=settings), Workspace(Path({str(workspace.root)!r}))).ask(wants("hang"))
 """
-    engine = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
-    until(lambda: len(drafters(workspace)) == 3, "the leash, the program and its child")
-    engine.kill()
-    engine.wait()
-    until(lambda: not drafters(workspace), "the end of all three")
+    check_none_outlives_a_killed_engine(workspace, code)
 
 
 @pytest.mark.soak

@@ -16,7 +16,7 @@ from engine import commands
 from engine.errors import UnusableWorkspace
 from engine.presence import Holder, birth, engine_of, holding
 from engine.workspace import Workspace
-from tests.engine.conftest import until
+from tests.engine.workspaces import until
 
 
 def _hold(root: Path, holds: Event, let_go: Event) -> None:

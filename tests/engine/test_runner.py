@@ -18,7 +18,8 @@ from engine.runner import PYTHON, RUN_ID, Run, environment, tail
 from engine.settings import RunSettings
 from engine.supervisor import Alive, Ending, Exit, alive_file
 from engine.workspace import RunFolder, Workspace
-from tests.engine.conftest import processes_of, until
+from tests.engine.conftest import processes_of
+from tests.engine.workspaces import until
 
 SETTINGS = RunSettings(limit_seconds=60, grace_seconds=0.3)
 STUBBORN = """

@@ -14,7 +14,7 @@ import pytest
 
 from engine.supervisor import Alive, Ending, Exit, Order, alive_file
 from engine.workspace import RunFolder
-from tests.engine.conftest import until
+from tests.engine.workspaces import until
 
 Supervise = Callable[..., subprocess.Popen[bytes]]
 
