@@ -298,7 +298,8 @@ def _configuration() -> Configuration:
     """What config.toml says, or the command line. Raises UnusableConfiguration."""
     found, said = configuration.load(), click.get_current_context().meta
     mouse = found.mouse if said["mouse"] is None else said["mouse"]
-    return msgspec.structs.replace(found, ascii=found.ascii or said["ascii"], mouse=mouse)
+    ascii_ = said["ascii"] or configuration.wants_ascii(found, sys.stdout.encoding)
+    return msgspec.structs.replace(found, ascii=ascii_, mouse=mouse)
 
 
 def _has_terminal() -> bool:

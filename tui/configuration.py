@@ -65,3 +65,8 @@ def wants_mouse(configuration: Configuration, environment: Mapping[str, str]) ->
     if configuration.mouse is not None:
         return configuration.mouse
     return not (environment.get("SSH_CONNECTION") or environment.get("SSH_TTY"))
+
+
+def wants_ascii(configuration: Configuration, encoding: str) -> bool:
+    """A terminal that takes no UTF-8 gets nothing that it would show as ``?``."""
+    return configuration.ascii or not encoding.lower().startswith("utf")

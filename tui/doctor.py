@@ -43,8 +43,9 @@ def _terminal(environment: Mapping[str, str]) -> Finding:
     name = environment.get("TERM", "")
     size = shutil.get_terminal_size()
     said = f"{name or 'TERM is not set'}, {size.columns}×{size.lines}"
-    if "utf" not in (sys.stdout.encoding or "").lower():
-        return Finding("terminal", None, f"{said}, not UTF-8.", "set LANG to a UTF-8 locale, C.UTF-8 for instance.")
+    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+        remedy = "set LANG to a UTF-8 locale, C.UTF-8 for instance."
+        return Finding("terminal", None, f"{said}, not UTF-8: the screen is in ASCII.", remedy)
     if size.columns < SMALLEST[0] or size.lines < SMALLEST[1]:
         wanted = "×".join(map(str, SMALLEST))
         return Finding("terminal", None, f"{said}: the screen needs {wanted}.", "make it larger.")

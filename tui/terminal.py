@@ -24,6 +24,9 @@ RESTORE = "\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1049l\x1b[
 def run(app: "Viewer") -> int:
     """Show ``app`` until it ends; the exit code."""
     ended_by: list[int] = []
+    if os.get_terminal_size(sys.__stdin__.fileno()).columns:  # type: ignore[union-attr]
+        for stale in ("COLUMNS", "LINES"):  # of the shell that exported them, before the window changed
+            os.environ.pop(stale, None)
     with _signals(app, ended_by):
         app.run(mouse=wants_mouse(app.configuration, os.environ))
     if ended_by:

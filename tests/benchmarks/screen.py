@@ -44,6 +44,9 @@ LINES = 10_000_000
 LINE = b"step %08d (45.6%%) | loss: 4.123456 | lrm: 0.55 | dt: 134ms | tok/sec: 7,622 |\n"
 BATCH = 0.05
 QUIET = 0.005
+# Nothing else of the environment reaches the terminal's program: COLUMNS, NO_COLOR or an encoding would change it.
+HANDED_ON = ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV", "XDG_STATE_HOME")
+TERMINAL = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
 HEADING, HELP = b"description", b"The session"
 
 
@@ -53,14 +56,13 @@ class Terminal:
     def __init__(self, *arguments: str) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-        environment = {name: value for name, value in os.environ.items() if name not in ("TMUX", "NO_COLOR")}
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.screen", *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=environment | {"TERM": "xterm-256color"},
+            env={name: os.environ[name] for name in HANDED_ON if name in os.environ} | TERMINAL,
             start_new_session=True,
         )
         os.close(slave)

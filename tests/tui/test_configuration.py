@@ -18,7 +18,7 @@ from tests.tui.conftest import Recording, viewer
 from tests.tui.test_keys import LARGE, SMALL, bottom, shown
 from tui.app import Viewer
 from tui.ascii import TABLE
-from tui.configuration import Configuration, UnusableConfiguration, load, path, wants_mouse
+from tui.configuration import Configuration, UnusableConfiguration, load, path, wants_ascii, wants_mouse
 from tui.help import help_lines
 from tui.keymap import bindings_of
 from tui.spans import plain
@@ -95,6 +95,17 @@ def test_the_mouse_belongs_to_the_terminal_over_ssh_unless_one_says_otherwise() 
     for said, here, there in ((None, True, False), (True, True, True), (False, False, False)):
         assert wants_mouse(Configuration(mouse=said), {}) is here
         assert wants_mouse(Configuration(mouse=said), far) is there
+
+
+def test_a_terminal_without_utf_8_is_drawn_on_in_ascii() -> None:
+    assert [wants_ascii(Configuration(), each) for each in ("utf-8", "UTF-8", "ascii", "iso8859-1", "")] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert wants_ascii(Configuration(ascii=True), "utf-8")
 
 
 async def test_a_persons_keys_do_what_they_are_for_and_are_shown_everywhere(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,7 +70,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def viewers(workspace: Workspace) -> list[int]:
-    pattern = f"^{sys.executable} .*{PROGRAM} {workspace.root}$"
+    pattern = f"^[^ ]*/python[^ ]* .*{PROGRAM} {workspace.root}$"
     found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, check=False)
     return [int(each) for each in found.stdout.split()]
 
@@ -184,3 +183,15 @@ def test_a_session_is_begun_in_an_empty_directory_shown_and_found_among_the_past
         until(lambda: engine_of(workspace), "the engine")
         commands.send(workspace, commands.Stop(now=True))
         until(lambda: engine_of(workspace) is None, "the engine's end")
+
+
+def test_neither_stale_sizes_nor_an_encoding_of_the_shell_spoil_the_screen(
+    terminal: Terminal, workspace: Workspace
+) -> None:
+    terminal.open(f"COLUMNS=40 LINES=9 PYTHONIOENCODING=latin-1 {PROGRAM} {workspace.root}", 100, 30)
+    terminal.check_shows("training")
+    until(lambda: "---+" in terminal.screen().splitlines()[28], "the frame's lower edge in ASCII")
+    assert max(map(len, terminal.screen().splitlines())) == 100
+    assert terminal.screen().isascii() and "?" not in terminal.screen()
+    terminal.press("q")
+    terminal.check_shows("left with 0")

@@ -66,7 +66,7 @@ async def test_the_fields_are_moved_between_and_chosen_with_keys_alone(tmp_path:
     async with app.run_test(size=SMALL) as pilot:
         await examined(pilot)
         await pilot.press("end", *["backspace"] * 12, *"mine")
-        assert chosen(app).tag == "mine" and "autoresearch/mine-" in shown_of(pilot)
+        await until(pilot, lambda: chosen(app).tag == "mine" and "autoresearch/mine-" in shown_of(pilot))
         await pilot.press("down", "left", "left", "left", "down", "right")
         assert (chosen(app).profile, chosen(app).proposer) == ("gpu", "agent")
         await until(pilot, lambda: "needs what starts the agent" in shown_of(pilot))
