@@ -26,6 +26,7 @@ from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.initialize import PROFILES, Profile, initialize
 from engine.metrics import MetricScanner
 from engine.presence import engine_of
+from engine.reporting import exporting
 from engine.settings import PROPOSERS
 from engine.verification import RUNS_EACH
 from engine.workspace import Workspace
@@ -243,6 +244,28 @@ def browse_sessions(paths: tuple[Path, ...]) -> int:
         found += not session.trouble
         print(text_line(session), file=sys.stderr if session.trouble else sys.stdout)
     return 0 if found or not paths else UnusableWorkspace.exit_code
+
+
+@cli.command("export")
+@click.argument("path", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
+@click.option("--format", "form", type=click.Choice(list(exporting.FORMS)), help="As FILE's name ends, or md.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to; stdout for text, a name for a png.")
+@click.option("--segment", type=click.IntRange(min=1), help="Which one, from 1; the last as a rule.")
+@click.option("--force", is_flag=True, help="Replace FILE even if no export made it.")
+def export_session(path: Path, form: str | None, output: Path | None, segment: int | None, force: bool) -> int:
+    """Hand a session on: a report (md, html), the chart that people post (png, svg), results.tsv (tsv).
+
+    DIR: a workspace, or the file of a session, other tools' included.
+    """
+    report = exporting.report_on(path, segment)
+    form = form or exporting.form_of(output)
+    if output is None and exporting.FORMS[form].is_text:
+        sys.stdout.buffer.write(exporting.FORMS[form].render(report))
+        return 0
+    target = output or Path(f"{report.facts.name or 'autoresearch'}.{form}")
+    for written in exporting.write(report, form, target, force=force):
+        print(written)
+    return 0
 
 
 @cli.command("doctor")

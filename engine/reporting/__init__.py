@@ -1,0 +1,130 @@
+"""What a session found, for those who were not there: one value (Report), and the forms that it is handed on in.
+
+``gathering`` makes the report from a ledger and from what its workspace says besides (``facts``). ``markdown``,
+``page``, ``table``, ``chart`` and ``picture`` are pure functions of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.claims import Claim
+from engine.ledger import Config, Experiment, Note
+from engine.noise import NoiseFloor
+from engine.spending import NOTHING, Spent
+
+MADE_BY = "made by autoresearch-tui export"
+"""Every file but the tsv says so in its first bytes."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a workspace says of a session besides its ledger. Other tools' workspaces say less, or nothing."""
+
+    name: str = ""
+    """The directory's."""
+    proposer: str = ""
+    """Who proposes, as autoresearch.toml has it."""
+    diffs: Mapping[int, str] = field(default_factory=dict)
+    """What each experiment changed, by its place in the segment: a patch."""
+    learned: str = ""
+    """What people and agents wrote into autoresearch.md, as Markdown."""
+    in_vain: Spent = NOTHING
+    """What proposals that came to nothing have cost."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment."""
+
+    experiment: Experiment
+    value: float | None
+    """Its metric; None for a run that gave none."""
+    word: str
+    """What became of it: baseline, kept, discarded, crashed, skipped, …"""
+    best_before: float | None
+    """The incumbent's metric when it was judged."""
+    diff: str = ""
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def number(self) -> int:
+        return self.experiment.run
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether its metric counts: what failed its checks may have printed anything."""
+        return self.value is not None and self.experiment.status != "checks_failed"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A change that was kept, and what may be said of it."""
+
+    run: Run
+    before: float
+    after: float
+    gain: float
+    """Better is positive."""
+    claim: Claim
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Experiments that failed for one reason."""
+
+    reason: str
+    """As the last of them says it."""
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A segment of a session, told in figures and in the words of those who worked on it."""
+
+    config: Config
+    facts: Facts
+    segment: int
+    segments: int
+    runs: tuple[Run, ...] = ()
+    baseline: Run | None = None
+    best: Run | None = None
+    """The incumbent."""
+    kept: tuple[Kept, ...] = ()
+    """The baseline not among them; in order of worth: what is better proven first, then what gained more."""
+    total: Claim | None = None
+    """Of the incumbent over the baseline."""
+    floor: NoiseFloor | None = None
+    confidence: float | None = None
+    repeats: int = 0
+    """Runs of a configuration after its first."""
+    failures: tuple[Failures, ...] = ()
+    """The most frequent first."""
+    discarded: tuple[Run, ...] = ()
+    """Tried and not kept, what came closest to its incumbent first."""
+    spent: Spent = NOTHING
+    run_seconds: float = 0.0
+    """What the runs took."""
+    began: float | None = None
+    ended: float | None = None
+    """When the first and the last line were written, in seconds since the epoch."""
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.config.best_direction != "higher"
+
+    @property
+    def title(self) -> str:
+        branch = (self.config.branch or "").removeprefix("autoresearch/")
+        return self.config.name if branch and branch in self.config.name else branch or self.facts.name
+
+    @property
+    def tried(self) -> int:
+        """Experiments, the baseline not counted."""
+        return len(self.runs) - (self.baseline is not None)
+
+    @property
+    def gain(self) -> float | None:
+        """The incumbent's metric minus the baseline's; None where nothing was kept."""
+        if self.baseline is None or self.best is None or not self.kept:
+            return None
+        return (self.best.value or 0.0) - (self.baseline.value or 0.0)

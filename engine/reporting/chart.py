@@ -1,0 +1,343 @@
+"""The progress chart that people post, as SVG: every experiment a dot, the best so far a line, what was kept by name.
+
+The same shapes are drawn in a picture of its own and in the page, each with its own style sheet.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from statistics import quantiles
+
+from engine.harmless import clean
+from engine.reporting import MADE_BY, Report, Run
+from engine.reporting.figures import MINUS, change, figure, percent
+from engine.reporting.labels import Box, Label, place, width_of
+from engine.words import counted
+
+WIDTH, HEIGHT = 1200, 675
+LEFT, RIGHT, TOP, BOTTOM = 84, 28, 104, 62
+RAIL = 16
+"""Of the lower edge, where the runs without a metric stand."""
+LABEL = 13
+MOST_LABELS = 24
+LONGEST_LABEL = 38
+MANY = 400
+"""From so many runs on the dots are smaller."""
+FONTS = "Inter, system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
+STYLE = f"""
+svg {{ background: #ffffff; font-family: {FONTS}; }}
+text {{ fill: #5b6472; font-size: 13px; }}
+.title {{ fill: #14171c; font-size: 24px; font-weight: 600; }}
+.subtitle {{ fill: #5b6472; font-size: 15px; }}
+.grid {{ stroke: #e8ebef; stroke-width: 1; }}
+.axis {{ stroke: #b9c0ca; stroke-width: 1; }}
+.noise {{ fill: #2f9e62; fill-opacity: 0.10; }}
+.best {{ fill: none; stroke: #2f9e62; stroke-width: 2.5; stroke-linejoin: round; }}
+.kept {{ fill: #2f9e62; stroke: #ffffff; stroke-width: 1.5; }}
+.discarded {{ fill: #8b95a5; fill-opacity: 0.55; }}
+.failed {{ stroke: #d1453b; stroke-width: 1.8; stroke-linecap: round; fill: none; }}
+.untrusted {{ fill: none; stroke: #d98a00; stroke-width: 1.8; }}
+.other {{ fill: none; stroke: #8b95a5; stroke-width: 1.5; }}
+.clipped {{ fill: #8b95a5; }}
+.clipped.untrusted {{ fill: #d98a00; stroke: none; }}
+.leader {{ stroke: #9fb8aa; stroke-width: 1; fill: none; }}
+.label {{ fill: #1d5c3b; font-size: {LABEL}px; paint-order: stroke; stroke: #ffffff; stroke-width: 3px; }}
+.empty {{ font-size: 20px; }}
+"""
+KINDS = {
+    "baseline": "kept",
+    "kept": "kept",
+    "discarded": "discarded",
+    "crashed": "failed",
+    "failed checks": "untrusted",
+}
+
+
+def picture(report: Report) -> str:
+    """The chart as an SVG file of its own."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'
+        f"<!-- {MADE_BY} --><style>{STYLE}</style>"
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
+        f'<text class="title" x="{LEFT - 52}" y="42">{_text(title(report))}</text>'
+        f'<text class="subtitle" x="{LEFT - 52}" y="68">{_text(subtitle(report))}</text>'
+        f"{shapes(report)}</svg>\n"
+    )
+
+
+def title(report: Report) -> str:
+    """Counts, as people post them."""
+    kept, tried = counted(len(report.kept), "kept improvement"), counted(report.tried, "experiment")
+    return f"{clean(report.title) or 'autoresearch'}: {tried}, {kept}"
+
+
+def subtitle(report: Report) -> str:
+    name = clean(report.config.metric_name)
+    if report.baseline is None or report.best is None:
+        return f"no run has given a {name} yet"
+    if report.gain is None:
+        return f"{name} {figure(report.baseline.value)}: nothing has beaten the baseline yet"
+    by = f"{change(report.gain)}, {percent(report)}" if percent(report) else change(report.gain)
+    claim = f", {report.total.standing}" if report.total else ""
+    return f"{name} {figure(report.baseline.value)} → {figure(report.best.value)} ({by}{claim})"
+
+
+def _text(said: str) -> str:
+    return escape(said)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Which value and which run stand where."""
+
+    low: float
+    """The value at the lower edge; with a metric that is to grow, too."""
+    high: float
+    first: float
+    last: float
+
+    def x(self, place: float) -> float:
+        return LEFT + (place - self.first) / (self.last - self.first) * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return HEIGHT - BOTTOM - RAIL - share * (HEIGHT - TOP - BOTTOM - RAIL)
+
+    def is_above(self, value: float) -> bool:
+        return value > self.high
+
+    def is_below(self, value: float) -> bool:
+        return value < self.low
+
+
+def shapes(report: Report) -> str:
+    """All but the headings; every run's mark says its place in the report (data-i)."""
+    frame = _frame(report)
+    if frame is None:
+        said = "no run has given a metric yet" if report.runs else "no experiment has been recorded yet"
+        return f'<text class="empty" x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">{said}</text>'
+    leaders, labels = _labels(report, frame)
+    below, above = [*_axes(report, frame), *_noise(report, frame), *leaders], [*labels, *_legend(report)]
+    return "".join([*below, *_dots(report, frame), *above])
+
+
+def _frame(report: Report) -> _Frame | None:
+    values = [each.value for each in report.runs if each.is_trusted and each.value is not None]
+    values = values or [each.value for each in report.runs if each.value is not None]
+    if not values:
+        return None
+    kept = [each.value for each in report.runs if each.experiment.kept and each.value is not None]
+    low, high = _range(values, kept, lower_is_better=report.lower_is_better)
+    steps = _nice(low, high, 6)
+    step = steps[1] - steps[0] if len(steps) > 1 else 0.0
+    below, above = (0.12, 0.05) if report.lower_is_better else (0.05, 0.12)
+    room = max(high - low, step * 0.5)
+    first, last = report.runs[0].number, report.runs[-1].number
+    margin = max(0.6, 0.012 * (last - first))
+    return _Frame(low - below * room, high + above * room, first - margin, last + margin)
+
+
+def _range(values: Sequence[float], kept: Sequence[float], *, lower_is_better: bool) -> tuple[float, float]:
+    """The values that matter: from the best to what lies somewhat beyond the worst that was kept.
+
+    A run that exploded, or most of them where most are bad, would press all that is interesting into a line.
+    """
+    sign = 1.0 if lower_is_better else -1.0
+    badness = sorted(sign * value for value in values)
+    quarter, _, three = quantiles(badness, n=4) if len(badness) > 3 else (badness[0], 0.0, badness[-1])
+    best, worst = badness[0], min(badness[-1], three + 3 * (three - quarter))
+    if kept:
+        first, last = min(sign * value for value in kept), max(sign * value for value in kept)
+        spread = last - first or three - quarter
+        best = max(best, first - 0.5 * spread)
+        worst = max(last, min(badness[-1], last + max(0.6 * spread, 1.5 * (three - quarter))))
+    if worst - best < max(abs(worst) * 1e-6, 1e-9):  # one value: give it something to stand in the middle of
+        room = max(abs(worst) * 1e-3, 1e-6)
+        best, worst = best - room, worst + room
+    ends = sorted((sign * best, sign * worst))
+    return ends[0], ends[1]
+
+
+def _nice(low: float, high: float, about: int, steps: Sequence[float] = (1, 2, 2.5, 5, 10)) -> list[float]:
+    """Round numbers between two, about so many."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in steps if factor * power >= rough * 0.999)
+    return [number * step for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _axes(report: Report, frame: _Frame) -> list[str]:
+    bottom = HEIGHT - BOTTOM
+    ticks = _nice(frame.low, frame.high, 6)
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9) + (1 if f"{step:e}".startswith("2.5") else 0))
+    parts = []
+    for tick in ticks:
+        y = frame.y(tick)
+        words = f"{tick:,.{decimals}f}" if decimals <= 9 and abs(tick) < 1e12 else f"{tick:.4g}"
+        words = words.replace("-", MINUS, 1) if tick < 0 else words
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 10}" y="{y + 4.5:.1f}" text-anchor="end">{words}</text>')
+    parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>')
+    for number in (
+        round(each) for each in _nice(frame.first, frame.last, 10, steps=(1, 2, 5, 10)) if each.is_integer()
+    ):
+        x = frame.x(number)
+        parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 20}" text-anchor="middle">{number}</text>')
+    unit = clean(report.config.metric_unit)
+    unit = f" ({unit})" if unit and unit not in report.config.metric_name else ""
+    way = "lower" if report.lower_is_better else "higher"
+    middle, y = (LEFT + WIDTH - RIGHT) / 2, (TOP + bottom) / 2
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 16}" text-anchor="middle">experiment</text>')
+    parts.append(
+        f'<text x="{LEFT - 62}" y="{y}" text-anchor="middle" transform="rotate(-90 {LEFT - 62} {y})">'
+        f"{_text(clean(report.config.metric_name)[:40] + unit[:12])}, {way} is better</text>"
+    )
+    return parts
+
+
+def _noise(report: Report, frame: _Frame) -> list[str]:
+    """What chance alone may bring, around the incumbent."""
+    if report.floor is None or not report.floor.is_noise or report.best is None or report.best.value is None:
+        return []
+    margin = report.floor.margin()
+    top = max(frame.y(report.best.value + margin), TOP)
+    bottom = min(frame.y(report.best.value - margin), HEIGHT - BOTTOM)
+    width, height = WIDTH - LEFT - RIGHT, bottom - top
+    return (
+        [f'<rect class="noise" x="{LEFT}" y="{top:.1f}" width="{width}" height="{height:.1f}"/>'] if height > 0 else []
+    )
+
+
+def _best_line(report: Report, frame: _Frame) -> list[tuple[float, float]]:
+    """The corners of the running best."""
+    corners: list[tuple[float, float]] = []
+    for run in report.runs:
+        if not run.experiment.kept or run.value is None:
+            continue
+        x, y = frame.x(run.number), _kept_y(run, frame)
+        corners += [(x, corners[-1][1])] if corners else []
+        corners.append((x, y))
+    return [*corners, (WIDTH - RIGHT, corners[-1][1])] if corners else []
+
+
+def _kept_y(run: Run, frame: _Frame) -> float:
+    return min(max(frame.y(run.value or 0.0), TOP), HEIGHT - BOTTOM)
+
+
+def _dots(report: Report, frame: _Frame) -> list[str]:
+    """The marks, those that matter most on top, and the line of the best between them."""
+    size = 2.4 if len(report.runs) > MANY else 3.6
+    marks = [(KINDS.get(each.word, "other"), _mark(each, at, frame, size)) for at, each in enumerate(report.runs)]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in _best_line(report, frame))
+    below = [mark for kind, mark in marks if kind != "kept"]
+    above = [mark for kind, mark in marks if kind == "kept"]
+    return [*below, *([f'<polyline class="best" points="{line}"/>'] if line else []), *above]
+
+
+def _mark(run: Run, at: int, frame: _Frame, size: float) -> str:
+    kind = KINDS.get(run.word, "other")
+    x, value = frame.x(run.number), run.value
+    if value is None:
+        y = HEIGHT - BOTTOM - RAIL / 2
+        if kind != "failed":
+            return f'<circle class="other" cx="{x:.1f}" cy="{y:.1f}" r="{size:.1f}" data-i="{at}"/>'
+        r = size * 0.9
+        return (
+            f'<path class="failed" d="M{x - r:.1f} {y - r:.1f}L{x + r:.1f} {y + r:.1f}'
+            f'M{x - r:.1f} {y + r:.1f}L{x + r:.1f} {y - r:.1f}" data-i="{at}"/>'
+        )
+    if kind != "kept" and (frame.is_above(value) or frame.is_below(value)):
+        tip, base = (TOP + 1, TOP + 9) if frame.is_above(value) else (HEIGHT - BOTTOM - 1, HEIGHT - BOTTOM - 9)
+        arrow = f"M{x:.1f} {tip}L{x - 4.5:.1f} {base}L{x + 4.5:.1f} {base}Z"
+        return f'<path class="clipped {kind}" d="{arrow}" data-i="{at}"/>'
+    y = _kept_y(run, frame)
+    if kind == "untrusted":
+        r = size * 1.3
+        return (
+            f'<path class="untrusted" d="M{x:.1f} {y - r:.1f}L{x + r:.1f} {y:.1f}L{x:.1f} {y + r:.1f}'
+            f'L{x - r:.1f} {y:.1f}Z" data-i="{at}"/>'
+        )
+    r = size * 1.6 if kind == "kept" else size
+    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}" data-i="{at}"/>'
+
+
+def _labels(report: Report, frame: _Frame) -> tuple[list[str], list[str]]:
+    """What was kept, by name: what gained most first, as far as there is room. Lines to the names, and the names."""
+    corners = _best_line(report, frame)
+    segments = [
+        Box(min(x, to_x) - 2, min(y, to_y) - 2, max(x, to_x) + 2, max(y, to_y) + 2)
+        for (x, y), (to_x, to_y) in pairwise(corners)
+    ]
+    kept = [
+        Box(frame.x(each.run.number) - 6, _kept_y(each.run, frame) - 6, frame.x(each.run.number) + 6, 0)
+        for each in report.kept
+    ]
+    kept = [Box(each.left, each.top, each.right, each.top + 12) for each in kept]
+    dots = [
+        (frame.x(each.number), frame.y(each.value))
+        for each in report.runs
+        if each.value is not None and not each.experiment.kept
+    ]
+    wanted = [
+        Label(_shortened(clean(each.run.experiment.description)), frame.x(each.run.number), _kept_y(each.run, frame))
+        for each in sorted(report.kept, key=lambda each: -each.gain)[:MOST_LABELS]
+    ]
+    room = Box(LEFT + 4, TOP, WIDTH - RIGHT - 2, HEIGHT - BOTTOM - RAIL)
+    leaders, names = [], []
+    for each in place([label for label in wanted if label.text], LABEL, room, [*segments, *kept], dots):
+        near = each.box.left - 3 if each.is_right else each.box.right + 3
+        middle = (each.box.top + each.box.bottom) / 2
+        anchor, edge = ("start", each.box.left) if each.is_right else ("end", each.box.right)
+        leaders.append(f'<path class="leader" d="M{each.label.x:.1f} {each.label.y:.1f}V{middle:.1f}H{near:.1f}"/>')
+        names.append(
+            f'<text class="label" x="{edge:.1f}" y="{middle + 4.5:.1f}" text-anchor="{anchor}">'
+            f"{_text(each.label.text)}</text>"
+        )
+    return leaders, names
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1].rstrip() + "…"
+
+
+def _legend(report: Report) -> list[str]:
+    """What the marks stand for, and how many there are of each."""
+    kinds = [KINDS.get(each.word, "other") for each in report.runs]
+    words = {
+        "kept": "kept",
+        "discarded": "discarded",
+        "failed": "crashed",
+        "untrusted": "failed checks",
+        "other": "other",
+    }
+    entries = [(kind, f"{kinds.count(kind)} {word}") for kind, word in words.items() if kind in kinds]
+    if report.baseline is not None:
+        count = len(report.kept)
+        entries[0] = ("kept", f"baseline, {count} kept" if count else "baseline")
+    if report.floor is not None and report.floor.is_noise and report.best is not None:
+        entries.append(("noise", f"noise ±{report.floor.margin():.2g}"))
+    parts, x, y = [], float(WIDTH - RIGHT), TOP - 14
+    for kind, said in reversed(entries):
+        x -= width_of(said, LABEL)
+        parts.append(f'<text x="{x:.1f}" y="{y + 4.5}">{said}</text>')
+        x -= 12
+        parts.append(_sample(kind, x, y))
+        x -= 20
+    return parts
+
+
+def _sample(kind: str, x: float, y: float) -> str:
+    match kind:
+        case "noise":
+            return f'<rect class="noise" x="{x - 9:.1f}" y="{y - 6}" width="16" height="12"/>'
+        case "failed":
+            return f'<path class="failed" d="M{x - 3:.1f} {y - 3}l6 6m-6 0l6 -6"/>'
+        case "untrusted":
+            return f'<path class="untrusted" d="M{x:.1f} {y - 4.5}l4.5 4.5l-4.5 4.5l-4.5 -4.5Z"/>'
+    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y}" r="{5 if kind == "kept" else 4}"/>'

@@ -1,0 +1,134 @@
+"""How a report writes numbers, and the sentences that all of its forms have in common."""
+
+import math
+import time
+
+from engine.reporting import Report, Run
+from engine.words import amount, counted, money
+
+MINUS = "−"
+
+
+def figure(value: float | None) -> str:
+    """A metric: 1.7421, 15234.5, 3.21e-05; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    if size == 0 or 0.01 <= size < 100:
+        text = f"{value:.4f}"
+    elif size < 1e7:
+        text = f"{value:,.1f}" if size >= 1000 else f"{value:.2f}" if size >= 100 else f"{value:.4g}"
+    else:
+        text = f"{value:.4g}"
+    return text.replace("-", MINUS, 1) if value < 0 else text
+
+
+def change(value: float) -> str:
+    """A difference with its sign."""
+    if value == 0:
+        return "±0"
+    size = abs(value)
+    text = figure(size) if size >= 0.01 else f"{size:.4f}" if size >= 0.0001 else f"{size:.2g}"
+    return ("+" if value > 0 else MINUS) + text
+
+
+def percent(report: Report) -> str:
+    """The gain as a share of the baseline, with its sign; empty where there is none."""
+    if report.gain is None or report.baseline is None or not report.baseline.value:
+        return ""
+    share = 100 * report.gain / abs(report.baseline.value)
+    digits = 2 if abs(share) < 10 else 1
+    return ("+" if share > 0 else MINUS) + f"{abs(share):.{digits}f}%"
+
+
+def hours(seconds: float) -> str:
+    """9.3 hours, 12 minutes."""
+    if seconds >= 2 * 3600:
+        return f"{seconds / 3600:.1f} hours"
+    return counted(round(seconds / 60), "minute") if seconds >= 90 else counted(round(seconds), "second")
+
+
+def date(seconds: float | None) -> str:
+    """2026-11-24 03:12, in the machine's own time zone; empty where nobody knows, or it is no time."""
+    try:
+        return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return ""
+
+
+def runs_of(runs: tuple[Run, ...], most: int = 12) -> str:
+    """Runs 8, 19 and 41."""
+    names = [str(each.number) for each in runs[:most]]
+    if len(runs) > most:
+        names.append(f"{len(runs) - most} more")
+    if len(names) == 1:
+        return f"run {names[0]}"
+    return f"runs {', '.join(names[:-1])} and {names[-1]}"
+
+
+def headline(report: Report) -> str:
+    """What came of the session, in a sentence."""
+    name, baseline, best = report.config.metric_name, report.baseline, report.best
+    if not report.runs:
+        return "No experiment has been recorded yet."
+    if baseline is None or best is None:
+        return f"None of the {counted(len(report.runs), 'run')} gave a {name}."
+    after = f"after {counted(report.tried, 'experiment')}"
+    if report.gain is None:
+        return f"Nothing has beaten the baseline's {name} of {figure(baseline.value)} {after}."
+    share = percent(report)
+    by = f"{change(report.gain)}{f', {share}' if share else ''}"
+    return f"{name} went from {figure(baseline.value)} to {figure(best.value)} ({by}) {after}."
+
+
+def standing(report: Report) -> str:
+    """How far the evidence for the whole gain goes, in a sentence; empty where there is no gain."""
+    if report.total is None:
+        return ""
+    return f"The gain is {report.total.standing}: {report.total.reason}."
+
+
+def method(report: Report) -> str:
+    """How it was found, in a sentence."""
+    name, way = report.config.metric_name, "lower" if report.lower_is_better else "higher"
+    who = f", proposed by {report.facts.proposer}," if report.facts.proposer else ""
+    return (
+        f"Each experiment is one change{who} that is trained within the same budget and kept where {name} is {way} "
+        "than the best so far; what is not kept is taken back, so that each one starts from the best."
+    )
+
+
+def counts(report: Report) -> str:
+    """100: 7 kept, 83 discarded, 9 crashed, 1 skipped."""
+    words = [each.word for each in report.runs if each is not report.baseline]
+    found = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(["kept", *sorted(set(words))]))
+    return f"{report.tried}: {found}" if words else str(report.tried)
+
+
+def budget(report: Report) -> list[tuple[str, str]]:
+    """What it took: each a name and a figure."""
+    spent = report.spent
+    lines = [("Experiments", counts(report))]
+    if report.began and report.ended and report.ended > report.began:
+        lines.append(("When", f"{date(report.began)} to {date(report.ended)} ({hours(report.ended - report.began)})"))
+    if report.run_seconds:
+        lines.append(("Time in runs", hours(report.run_seconds)))
+    if report.repeats:
+        lines.append(("Repeats of a configuration", counted(report.repeats, "run")))
+    if spent.tokens:
+        lines.append(("Tokens of the proposer", f"{amount(spent.tokens_in)} in, {amount(spent.tokens_out)} out"))
+    if spent.dollars:
+        lines.append(("Dollars for proposals", money(spent.dollars)))
+    if spent.seconds:
+        lines.append(("Time of the proposer", hours(spent.seconds)))
+    return lines
+
+
+def evidence(report: Report) -> list[tuple[str, str]]:
+    """How far the figures can be trusted."""
+    lines = [("Claim", f"{report.total.standing}: {report.total.reason}" if report.total else "none: nothing was kept")]
+    lines.append(("Noise floor", report.floor.text if report.floor else "not measured: nothing was repeated"))
+    words = "≥ 2 likely real, 1–2 marginal, < 1 noise; of the session as a whole"
+    known = "–" if report.confidence is None else f"{report.confidence:.1f} ({words})"
+    lines.append(("Confidence", known))
+    return lines

@@ -1,0 +1,130 @@
+"""Makes the report: a pure function of a ledger's segment and the facts of its workspace."""
+
+import math
+import re
+from collections import defaultdict
+from itertools import pairwise
+
+import msgspec
+
+from engine import spending
+from engine.claims import Claim, Standing, claims
+from engine.ledger import Experiment, Ledger, Note, Segment
+from engine.reporting import Facts, Failures, Kept, Report, Run
+from engine.statistics import confidence
+
+WORDS = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_failed": "failed checks"}
+ORDER = (Standing.CONFIRMED, Standing.LIKELY, Standing.UNPROVEN)
+_number = re.compile(r"\d[\d.,]*")
+
+
+def report(book: Ledger, segment: Segment, facts: Facts) -> Report:
+    """The report on one segment of a ledger."""
+    segment = _numbered(segment)
+    runs = _runs(segment, book.notes, facts)
+    baseline, best = (_of(runs, each) for each in (segment.baseline, segment.incumbent))
+    evidence = claims(segment)
+    times = [each.timestamp for each in segment.experiments if each.timestamp > 0]
+    return Report(
+        config=segment.config,
+        facts=facts,
+        segment=segment.number,
+        segments=len(book.segments),
+        runs=runs,
+        baseline=baseline,
+        best=best,
+        kept=_kept(runs, evidence.steps),
+        total=evidence.total,
+        floor=evidence.floor,
+        confidence=confidence(segment, segment.config.best_direction),
+        repeats=sum(max(0, len(each.repeats) - 1) for each in segment.experiments) + len(segment.repeats),
+        failures=_failures(runs),
+        discarded=_discarded(runs, lower_is_better=segment.config.best_direction != "higher"),
+        spent=spending.total(each.cost for each in segment.experiments) + facts.in_vain,
+        run_seconds=_seconds(segment),
+        began=min(times) if times else None,
+        ended=max(times) if times else None,
+    )
+
+
+def _numbered(segment: Segment) -> Segment:
+    """The segment with runs that count up: another tool's own numbers may all be the same."""
+    numbers = [each.run for each in segment.experiments]
+    if all(before < after for before, after in pairwise(numbers)):
+        return segment
+    counted = (msgspec.structs.replace(each, run=at) for at, each in enumerate(segment.experiments, 1))
+    return Segment(segment.number, segment.config, tuple(counted))
+
+
+def _runs(segment: Segment, notes: tuple[Note, ...], facts: Facts) -> tuple[Run, ...]:
+    noted: defaultdict[int, list[Note]] = defaultdict(list)
+    for note in notes:
+        noted[note.run].append(note)
+    runs, best = [], None
+    for at, each in enumerate(segment.experiments):
+        value = None if each.crashed else each.metric
+        runs.append(
+            Run(
+                experiment=each,
+                value=value,
+                word=_word(each, segment),
+                best_before=best,
+                diff=facts.diffs.get(at, ""),
+                notes=tuple(noted[each.run]),
+            )
+        )
+        best = value if each.kept and value is not None else best
+    return tuple(runs)
+
+
+def _word(experiment: Experiment, segment: Segment) -> str:
+    if experiment is segment.baseline:
+        return "baseline"
+    if experiment.inconclusive:
+        return str(experiment.result)
+    return WORDS.get(experiment.status, experiment.status or "no status")
+
+
+def _of(runs: tuple[Run, ...], experiment: Experiment | None) -> Run | None:
+    return next((each for each in runs if each.experiment is experiment), None) if experiment else None
+
+
+def _kept(runs: tuple[Run, ...], steps: tuple[Claim, ...]) -> tuple[Kept, ...]:
+    kept = [each for each in runs if each.experiment.kept and each.value is not None]
+    found = [
+        Kept(after, before.value or 0.0, after.value or 0.0, claim.gain, claim)
+        for (before, after), claim in zip(pairwise(kept), steps, strict=False)
+    ]
+    return tuple(sorted(found, key=lambda each: (ORDER.index(each.claim.standing), -each.gain)))
+
+
+def _failures(runs: tuple[Run, ...]) -> tuple[Failures, ...]:
+    """By reason; those that differ in their figures alone are one."""
+    groups: defaultdict[str, list[Run]] = defaultdict(list)
+    for each in runs:
+        if each.experiment.status in ("crash", "checks_failed") and not each.experiment.inconclusive:
+            groups[_number.sub("#", reason(each))].append(each)
+    found = (Failures(reason(each[-1]), tuple(each)) for each in groups.values())
+    return tuple(sorted(found, key=lambda each: -len(each.runs)))
+
+
+def reason(run: Run) -> str:
+    """Why a run failed, in the words of whoever recorded it."""
+    said = run.experiment.asi.get("result") or run.experiment.asi.get("error") or ""
+    return str(said).strip() or run.word
+
+
+def _discarded(runs: tuple[Run, ...], *, lower_is_better: bool) -> tuple[Run, ...]:
+    tried = [each for each in runs if each.word == WORDS["discard"] and each.value is not None]
+
+    def behind(run: Run) -> float:
+        if run.value is None or run.best_before is None:
+            return math.inf
+        return run.value - run.best_before if lower_is_better else run.best_before - run.value
+
+    return tuple(sorted(tried, key=behind))
+
+
+def _seconds(segment: Segment) -> float:
+    every = [*(each.seconds for each in segment.experiments), *(each.seconds for each in segment.repeats)]
+    return math.fsum(each for each in every if each is not None and each > 0 and math.isfinite(each))

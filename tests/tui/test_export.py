@@ -1,0 +1,68 @@
+"""The command `export`: where it writes to, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tui import sessions
+from tests.tui.test_cli import call, refused
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    return sessions.three(tmp_path / "demo").root
+
+
+def test_text_goes_to_stdout_and_into_a_file_where_one_is_named(session: Path, tmp_path: Path) -> None:
+    done = call("export", session, "--format", "tsv")
+    assert done.returncode == 0 and done.stdout.startswith("commit\tval_bpb\t")
+    target = tmp_path / "results.tsv"
+    assert call("export", session / "autoresearch.jsonl", "--format", "tsv", "-o", target).stdout == f"{target}\n"
+    assert target.read_text() == done.stdout
+
+
+def test_a_report_in_a_file_has_its_chart_beside_it_and_is_made_anew(session: Path, tmp_path: Path) -> None:
+    target = tmp_path / "night.md"
+    for _ in range(2):
+        done = call("export", session, "--output", target)
+        assert done.stdout.splitlines() == [str(target), str(tmp_path / "night.png")], done
+    assert "](<night.png>)" in target.read_text()
+    assert (tmp_path / "night.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_no_export_made_is_not_replaced(session: Path, tmp_path: Path) -> None:
+    target = tmp_path / "night.md"
+    (tmp_path / "night.png").write_bytes(b"my photo")
+    said = refused(tmp_path, "export", session, "--format", "md", "-o", target)
+    assert "night.png is there already" in said and not target.exists()
+    assert call("export", session, "--format", "md", "-o", target, "--force").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--format", "tsv", "-o", "train.tsv"), "is there already"),
+        (("--format", "svg", "-o", "nowhere/x.svg"), "no directory nowhere"),
+        (("--format", "svg", "-o", "."), "no regular file"),
+        (("--format", "md", "--segment", "2"), "no segment 2"),
+        (("--format", "pdf"), "is not one of"),
+        (("-o", "x.pdf"), "say --format"),
+    ],
+)
+def test_a_refusal_is_one_sentence(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], sentence: str
+) -> None:
+    (tmp_path / "train.tsv").write_text("commit\tval_bpb\tmemory_gb\tstatus\tdescription\n")
+    monkeypatch.chdir(tmp_path)
+    assert sentence in refused(tmp_path, "export", session, *arguments)
+
+
+def test_where_there_is_no_session_the_sentence_says_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "there is no session in" in refused(tmp_path, "export", tmp_path / "empty", "--format", "md")
+    assert "there is no " in refused(tmp_path, "export", tmp_path / "nowhere", "--format", "md")
+    (tmp_path / "thesis.md").write_text("# My thesis\n")
+    assert "can't be read" in refused(tmp_path, "export", tmp_path / "thesis.md", "--format", "md")
+    for name in ("a", "b"):
+        sessions.three(tmp_path / "both" / name)
+    assert "there are 2 sessions" in refused(tmp_path, "export", tmp_path / "both", "--format", "md")
