@@ -25,6 +25,9 @@ from engine.workspace import Workspace
 MILLISECONDS_FROM = 1e11
 """A timestamp from here on (the year 5138 in seconds) is in milliseconds, as other tools write them."""
 
+STATUSES = ("keep", "discard", "crash", "checks_failed")
+"""What becomes of an experiment. Other tools write others, which are shown as they are and count as nothing."""
+
 FIRST_ASI_KEYS = ("hypothesis", "arch_change", "result", "next_action_hint")
 """The keys of an experiment's notes that are always shown first."""
 
@@ -155,8 +158,9 @@ class Segment:
 
     @property
     def metrics(self) -> list[float]:
-        """Every metric that was measured, in order; crashes have none."""
-        return [each.metric for each in self.experiments if each.metric is not None and not each.crashed]
+        """Every metric that was measured, in order; crashes have none, and what we do not know counts as nothing."""
+        counting = (each for each in self.experiments if each.status in STATUSES and not each.crashed)
+        return [each.metric for each in counting if each.metric is not None]
 
 
 @dataclass(frozen=True)
@@ -197,13 +201,13 @@ def parse(lines: Iterable[Line]) -> Ledger:
 
     Of two lines of one experiment the first holds: the second is somebody's rewriting of it.
     """
-    book = _Book()
+    book = Book()
     for line in lines:
         book.take(line)
     return book.ledger()
 
 
-class _Book:
+class Book:
     """A ledger while its lines are taken in."""
 
     def __init__(self) -> None:
@@ -213,27 +217,46 @@ class _Book:
         self._seen: set[str] = set()
 
     def take(self, line: Line) -> None:
+        """Take in a line; one that can't be read is reported."""
         if not line.text.strip():
             return
         try:
-            record = msgspec.json.decode(line.text)
-            if not isinstance(record, dict):
-                raise msgspec.ValidationError("it is no JSON object")
-            if record.get("type") == "config":
-                self._segments.append((msgspec.convert(record, Config, strict=False), [], []))
-            elif record.get("type") == "note":
-                self._notes.append(msgspec.convert(record, Note, strict=False))
-            elif record.get("type") == "repeat" and self._segments:
-                self._segments[-1][2].append(_repeat(record))
-            elif "type" not in record and "run" in record:
-                if not self._segments:
-                    self._segments.append((Config(), [], []))
-                experiment = _experiment(record, len(self._segments) - 1)
-                if not experiment.id or experiment.id not in self._seen:
-                    self._segments[-1][1].append(experiment)
-                    self._seen.add(experiment.id)
+            self.put(decode(line.text))
         except UNREADABLE as error:
-            self._bad.append(BadLine(line.number, str(error)))
+            self.report(line.number, str(error))
+
+    def put(self, record: dict[str, Any]) -> None:
+        """Take in what a line says. Raises msgspec.ValidationError where a value is none of its kind."""
+        if record.get("type") == "config":
+            self.begin(msgspec.convert(record, Config, strict=False))
+        elif record.get("type") == "note":
+            self._notes.append(msgspec.convert(record, Note, strict=False))
+        elif record.get("type") == "repeat" and self._segments:
+            self._segments[-1][2].append(_repeat(record))
+        elif "type" not in record and "run" in record:
+            if not self._segments:
+                self.begin(Config())
+            experiment = _experiment(record, len(self._segments) - 1)
+            if not self.has(experiment.id):
+                self._segments[-1][1].append(experiment)
+                self._seen.add(experiment.id)
+
+    def has(self, identity: Any) -> bool:
+        """Whether an experiment with this id was taken in."""
+        return bool(identity) and isinstance(identity, str) and identity in self._seen
+
+    def begin(self, config: Config) -> None:
+        """Begin the next segment."""
+        self._segments.append((config, [], []))
+
+    def report(self, number: int, problem: str) -> None:
+        """Note that a line can't be read."""
+        self._bad.append(BadLine(number, problem))
+
+    @property
+    def config(self) -> Config | None:
+        """The current segment's."""
+        return self._segments[-1][0] if self._segments else None
 
     def ledger(self) -> Ledger:
         return Ledger(
@@ -244,6 +267,14 @@ class _Book:
             notes=tuple(self._notes),
             bad_lines=tuple(self._bad),
         )
+
+
+def decode(text: bytes) -> dict[str, Any]:
+    """A line's JSON object. Raises one of UNREADABLE where it is none."""
+    record = msgspec.json.decode(text)
+    if not isinstance(record, dict):
+        raise msgspec.ValidationError("it is no JSON object")
+    return record
 
 
 class _Reader:
@@ -271,7 +302,7 @@ class _Reader:
         return self._book.ledger()
 
     def _begin(self) -> None:
-        self._book = _Book()
+        self._book = Book()
         self._known = hashlib.blake2b()
         self._size = 0
         self._number = 0

@@ -6,15 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine import ledger
+from engine import dialects
 from engine.errors import UnusableWorkspace
-from engine.jsonlines import Follower
-from engine.ledger import Experiment, Ledger, Segment
+from engine.ledger import Experiment, Segment
 from engine.workspace import LEDGER, Workspace
 
-LARGEST = 1 << 29
-"""Bytes of a ledger; a file that is larger is something else."""
-READ_AT_ONCE = 1 << 20
+OTHERS = (".auto/log.jsonl", "results.tsv")
+"""Where other tools keep a session, below its directory."""
 DEEPEST = 4
 """Directories below a given one in which sessions are looked for."""
 MOST_DIRECTORIES = 20_000
@@ -80,34 +78,40 @@ class PastSession:
         return gain is not None and (gain < 0) == self.lower_is_better and gain != 0
 
 
-def read(path: Path) -> Ledger:
-    """What a session's file says, whoever wrote it. Raises OSError, and UnusableWorkspace for a file of another kind.
-
-    A piece at a time, and apart from the ledger that the program itself works with.
-    """
-    if path.stat().st_size > LARGEST:
-        raise UnusableWorkspace("it is too large for a session's ledger.")
-    found = ledger.parse(Follower(path, at_once=READ_AT_ONCE))
-    if not found.segments and found.bad_lines:
-        raise UnusableWorkspace(f"it is no session's ledger: {found.bad_lines[0].problem}.")
-    return found
-
-
 def find(path: Path) -> Iterator[Path]:
-    """The ledgers at a path: the file itself, a workspace's, or those of the workspaces below a directory."""
+    """The sessions' files at a path: the file itself, a workspace's, or those of the workspaces below a directory."""
     if path.is_file():
         yield path
         return
-    if (path / LEDGER).is_file():
-        yield path / LEDGER
+    if (own := file_in(path)) is not None:
+        yield own
         return
-    for looked, (place, names, files) in enumerate(os.walk(path)):
+    for looked, (place, names, _) in enumerate(os.walk(path)):
         if looked >= MOST_DIRECTORIES:
             return
-        if LEDGER in files:
-            yield Path(place, LEDGER)
+        if (found := file_in(Path(place))) is not None:
+            yield found
         is_deep = len(Path(place).relative_to(path).parts) >= DEEPEST
         names[:] = [] if is_deep else sorted(each for each in names if _is_looked_into(each))
+
+
+def file_in(directory: Path) -> Path | None:
+    """The file of the session in a directory: our ledger, else another tool's. Many files are named results.tsv."""
+    if (directory / LEDGER).is_file():
+        return directory / LEDGER
+    return next((path for each in OTHERS if _is_session(path := directory / each)), None)
+
+
+def home_of(path: Path) -> Path:
+    """The directory whose session a file is."""
+    return path.parent.parent if path.parent.name == ".auto" else path.parent
+
+
+def _is_session(path: Path) -> bool:
+    try:
+        return dialects.is_session(path)
+    except OSError:
+        return False
 
 
 def _is_looked_into(name: str) -> bool:
@@ -116,10 +120,10 @@ def _is_looked_into(name: str) -> bool:
 
 def sessions_of(path: Path) -> list[PastSession]:
     """Each segment of the ledger at ``path``, the last one first; never raises."""
-    place = path.parent
+    place = home_of(path)
     name = place.name if path.name == LEDGER else f"{place.name}/{path.name}"
     try:
-        found = read(path)
+        found = dialects.read(path)
     except FileNotFoundError:
         gone = "it holds no session any more." if place.is_dir() else "its directory is gone."
         return [PastSession(path, name, trouble=gone)]

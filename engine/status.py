@@ -4,7 +4,7 @@ import time
 
 import msgspec
 
-from engine import events, journal, ledger, spending
+from engine import dialects, events, journal, past, spending
 from engine.claims import claims
 from engine.errors import UnusableWorkspace
 from engine.events import EventFollower
@@ -127,11 +127,15 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def of(workspace: Workspace) -> Status:
     """Raises UnusableWorkspace where there is no session."""
-    if not workspace.ledger.exists():
+    file = past.file_in(workspace.root)
+    if file is None:
         raise UnusableWorkspace(
             f"there is no session in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` begins one."
         )
-    recorded = ledger.read(workspace.ledger)
+    try:
+        recorded = dialects.read(file)
+    except UnusableWorkspace as error:
+        raise UnusableWorkspace(f"{file} can't be read: {error}") from None
     segment = recorded.current
     holder = engine_of(workspace)  # before the journal: an engine that ends in between leaves none
     flight = journal.load(workspace)

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from engine import commands, ledger
+from engine import commands, dialects, ledger
 from engine.events import EventFollower
-from engine.past import read
 from engine.presence import engine_of
 from engine.workspace import Workspace
 from tui import progress
@@ -48,7 +47,7 @@ class Session:
         mark = self._mark()
         if mark != self._ledger_mark:
             self._ledger_mark = mark
-            state = with_ledger(state, read(self._past) if self._past else ledger.read(self.workspace.ledger))
+            state = with_ledger(state, dialects.read(self._past) if self._past else ledger.read(self.workspace.ledger))
         found = self._progress(state)
         if found != state.progress:
             state = replace(state, progress=found)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import past
+from engine import dialects
 from engine.past import PastSession, gather, sessions_of
 from engine.workspace import Workspace
 
@@ -98,7 +98,7 @@ def test_another_file_is_no_session(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "image.png").write_bytes(os.urandom(4096))
     (tmp_path / "empty").write_bytes(b"")
     os.mkfifo(tmp_path / "fifo")
-    monkeypatch.setattr(past, "LARGEST", 5000)
+    monkeypatch.setattr(dialects, "LARGEST", 5000)
     (tmp_path / "large.jsonl").write_text(json.dumps(CONFIG) + "\n" * 6000)
     for each in tmp_path.iterdir():
         (found,) = sessions_of(each)
