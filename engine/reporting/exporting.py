@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import past
+from engine import dialects, past
 from engine.errors import UnusableWorkspace
 from engine.files import write_atomically
 from engine.ledger import Ledger, Segment
@@ -49,7 +49,7 @@ def report_on(path: Path, segment: int | None = None) -> Report:
     """
     ledger = _ledger_at(path)
     try:
-        book = past.read(ledger)
+        book = dialects.read(ledger)
     except UnusableWorkspace as error:
         raise UnusableWorkspace(f"{ledger} can't be read: {error}") from None
     chosen = _segment(ledger, book, segment)
