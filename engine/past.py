@@ -9,7 +9,7 @@ from pathlib import Path
 from engine import dialects
 from engine.errors import UnusableWorkspace
 from engine.ledger import Experiment, Segment
-from engine.workspace import LEDGER, Workspace
+from engine.workspace import LEDGER, RUN_LOG, Workspace
 
 OTHERS = (".auto/log.jsonl", "results.tsv")
 """Where other tools keep a session, below its directory."""
@@ -100,6 +100,15 @@ def file_in(directory: Path) -> Path | None:
     if (directory / LEDGER).is_file():
         return directory / LEDGER
     return next((path for each in OTHERS if _is_session(path := directory / each)), None)
+
+
+def require(workspace: Workspace) -> None:
+    """Raises UnusableWorkspace where there is no session, and none begins: run.log alone is a first run."""
+    root = workspace.root
+    if not root.is_dir():
+        raise UnusableWorkspace(f"{root} is no directory." if root.exists() else f"there is no directory {root}.")
+    if file_in(root) is None and not workspace.run_log.is_file():
+        raise UnusableWorkspace(f"there is no session in {root}: no {LEDGER}, {', '.join(OTHERS)} or {RUN_LOG}.")
 
 
 def home_of(path: Path) -> Path:

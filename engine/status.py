@@ -4,7 +4,8 @@ import time
 
 import msgspec
 
-from engine import dialects, events, journal, past, spending
+from engine import activity, dialects, events, journal, past, spending
+from engine.activity import Activity
 from engine.claims import claims
 from engine.errors import UnusableWorkspace
 from engine.events import EventFollower
@@ -12,6 +13,9 @@ from engine.presence import engine_of
 from engine.spending import Spent
 from engine.words import amount, counted, money
 from engine.workspace import Workspace
+
+TRAINING, QUIET = "training", "quiet"
+"""Of the run of an outside agent, as its log tells: it grows; it has not grown for a while."""
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +71,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     spent: Spent
     """What all proposals have cost, of every segment, those that came to nothing included."""
     last: float | None
-    """When the last experiment was recorded, in seconds since the epoch."""
+    """When the last experiment was recorded, in seconds since the epoch; None where none was, or it is not known."""
 
     @property
     def state(self) -> str:
@@ -75,6 +79,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     def _state(self, paused: str) -> str:
         run = f"run {self.run} again" if self.repeating else f"run {self.run}"
+        if self.engine is None and self.phase in (TRAINING, QUIET):
+            return f"{run}: {self.phase}, no engine of ours"
         if self.engine is None:
             doing = f"no engine, {run} was cut off" if self.cut_off else "no engine"
             return f"{doing}, {paused}" if self.paused else doing
@@ -140,6 +146,9 @@ def of(workspace: Workspace) -> Status:
     holder = engine_of(workspace)  # before the journal: an engine that ends in between leaves none
     flight = journal.load(workspace)
     pause, in_vain = _said(workspace)
+    is_outside = flight is None and not activity.is_our_engines(workspace)
+    outside = activity.look(workspace, file, time.time()) if is_outside else Activity()
+    phase = TRAINING if outside.is_running else QUIET if outside.is_open else None
     experiments = segment.experiments if segment else ()
     best = segment.incumbent if segment else None
     baseline = segment.baseline if segment else None
@@ -149,9 +158,9 @@ def of(workspace: Workspace) -> Status:
         directory=str(workspace.root),
         branch=segment.config.branch if segment else None,
         engine=holder.pid if holder else None,
-        run=flight.run if flight else None,
+        run=flight.run if flight else recorded.next_run if phase else None,
         repeating=flight is not None and flight.repeat is not None,
-        phase=flight.phase if flight else None,
+        phase=flight.phase if flight else phase,
         paused=pause is not None,
         paused_reason=pause.reason if pause else "",
         cut_off=holder is None and flight is not None,
@@ -167,7 +176,7 @@ def of(workspace: Workspace) -> Status:
         floor=Floor(sd=floor.sd, across_seeds=floor.across_seeds, text=floor.text) if floor else None,
         repeats=sum(max(0, len(each.repeats) - 1) for each in experiments) + (len(segment.repeats) if segment else 0),
         spent=spending.total(each.cost for each in recorded.experiments) + in_vain,
-        last=experiments[-1].timestamp if experiments else None,
+        last=(experiments[-1].timestamp or None) if experiments else None,
     )
 
 

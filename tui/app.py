@@ -20,9 +20,9 @@ from textual.dom import DOMNode
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
-from engine import commands
+from engine import activity, commands
 from engine.errors import AutoresearchError
-from engine.past import PastSession
+from engine.past import PastSession, home_of
 from engine.workspace import Workspace
 from tui import clipboard, terminal, theme
 from tui.ascii import Ascii
@@ -82,6 +82,21 @@ def set_up(workspace: Workspace, experiments: int | None, configuration: Configu
 def browse(paths: Sequence[Path], configuration: Configuration) -> int:
     """Show the past sessions at these paths and on this machine until the person leaves; the exit code."""
     return terminal.run(Viewer(None, past=paths, configuration=configuration))
+
+
+def watch(root: Path, configuration: Configuration) -> int:
+    """Show a session that an outside agent drives until the person leaves; the exit code."""
+    from tui.watching import WatchedSession
+
+    workspace = Workspace(root)
+    seen = Seen(workspace)
+    if activity.is_our_engines(workspace):
+        return view(Viewer(workspace, reads_only=True, configuration=configuration, seen=seen))
+    session = WatchedSession(root).start()
+    try:
+        return view(Viewer(session.workspace, session=session, reads_only=True, configuration=configuration, seen=seen))
+    finally:
+        session.close()
 
 
 @dataclass(frozen=True)
@@ -212,8 +227,10 @@ class Viewer(App[None], inherit_bindings=False):
         clock: Callable[[], float] = time.time,
         configuration: Configuration | None = None,
         seen: Seen | None = None,
+        reads_only: bool = False,
     ) -> None:
-        """``workspace``: None for the past runs alone, those at ``past`` first; ``set_up``: what begins its session."""
+        """``workspace``: None for the past runs alone, those at ``past`` first; ``set_up``: what begins its session;
+        ``reads_only``: it is watched, and nothing is asked of whatever drives it."""
         super().__init__()
         self._first = set_up
         """The screen that begins the session; None once that is done."""
@@ -221,6 +238,7 @@ class Viewer(App[None], inherit_bindings=False):
         """What to say in place of how the session stands, where none was begun."""
         self._past = past
         self._has_home = workspace is not None
+        self._reads_only = reads_only
         self.workspace = workspace or Workspace(NOWHERE)
         self.session = session or Session(self.workspace)
         self.selected: int | None = None
@@ -331,7 +349,7 @@ class Viewer(App[None], inherit_bindings=False):
         wanting = "resume" if self.state.is_to_pause else "pause"
         keys = []
         for binding in self._bindings_now():
-            if binding.show and not (self.is_past and _is_request(binding)):
+            if binding.show and not (self.refusal and _is_request(binding)):
                 words = wanting if binding.action == "pause" else binding.description
                 keys.append((key_name(binding.key.split(",")[0]), words))
         return [("esc", "past runs"), *keys] if self.is_past else keys
@@ -362,6 +380,15 @@ class Viewer(App[None], inherit_bindings=False):
         """A past session is shown, and nothing may be asked of its engine."""
         return self._home is not None
 
+    @property
+    def refusal(self) -> str:
+        """Why nothing can be asked of what drives the session; empty where it can."""
+        if self.is_past:
+            return "A past session is looked at only: esc goes back to the past runs."
+        if self._reads_only:
+            return "This session is watched only: whatever drives it takes nothing from here."
+        return ""
+
     async def run_action(
         self,
         action: "str | ActionParseResult",
@@ -369,8 +396,8 @@ class Viewer(App[None], inherit_bindings=False):
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
         requests = [each.action for each in self.BINDINGS if isinstance(each, Binding) and _is_request(each)]
-        if self.is_past and isinstance(action, str) and action in requests:
-            self.say("A past session is looked at only: esc goes back to the past runs.", "warn")
+        if self.refusal and isinstance(action, str) and action in requests:
+            self.say(self.refusal, "warn")
             self.refresh_view()
             return True
         return await super().run_action(action, default_namespace, namespaces)
@@ -395,18 +422,18 @@ class Viewer(App[None], inherit_bindings=False):
             self.run_worker(self._open_past(message.session), group="past", exclusive=True)
 
     async def _open_past(self, past: PastSession) -> None:
-        workspace = Workspace(past.path.parent)
-        if past.path != workspace.ledger:
-            workspace = Workspace(Path(f"{past.path}.runs"))  # a copy's runs are not those that lie beside it
-        session = Session(workspace, past=past.path)
+        session = _past_session(past.path)
+        workspace = session.workspace
         trouble = ""
         try:
             await asyncio.to_thread(session.poll)
         except (OSError, AutoresearchError) as error:
             trouble = getattr(error, "strerror", None) or str(error)
         if not isinstance(self.screen, Browser):
+            session.close()
             return  # the person has gone elsewhere
         if not session.state.ledger.segments:
+            session.close()
             self.screen.say(f"It can't be opened: {trouble or 'it holds no session any more.'}")
             return
         self._home = _Look(self.workspace, self.session, self.main, self.selected)
@@ -422,6 +449,7 @@ class Viewer(App[None], inherit_bindings=False):
             self.pop_screen()
             self._own_notice = None
             home, self._home = self._home, None
+            self.session.close()
             self.workspace, self.session, self.main = home.workspace, home.session, home.main
             self.selected = home.selected
 
@@ -755,6 +783,8 @@ class Viewer(App[None], inherit_bindings=False):
         workspace, state = (
             (self._home.workspace, self._home.session.state) if self._home else (self.workspace, self.state)
         )
+        if self._reads_only:
+            return f"{workspace.root} was watched only: `autoresearch-tui watch {workspace.root}` looks again."
         back = f"`autoresearch-tui {workspace.root}` comes back to it."
         if not state.alive:
             return f"No engine runs in {workspace.root} ({condition(state).word}): {back}"
@@ -767,13 +797,24 @@ class Viewer(App[None], inherit_bindings=False):
         """Textual's own would print thousands of lines."""
         try:
             home = self._home.workspace if self._home else self.workspace
-            place = home.state if home.state.is_dir() else Path(tempfile.gettempdir())  # nothing is made for a report
+            is_ours = home.state.is_dir() and not self._reads_only
+            place = home.state if is_ours else Path(tempfile.gettempdir())  # nothing is made for a report
             report = place / f"screen-{time.strftime('%Y%m%d-%H%M%S')}.log"
             report.write_text(traceback.format_exc(), encoding="utf-8")
             self.crash_report = report
         except OSError:
             self.crash_report = None
         self._close_messages_no_wait()
+
+
+def _past_session(path: Path) -> Session:
+    """A past session: ours with its runs' folders, another tool's with what git says of its commits."""
+    from tui.watching import WatchedSession
+
+    workspace = Workspace(path.parent)
+    if path == workspace.ledger and workspace.runs.is_dir():
+        return Session(workspace, past=path)
+    return WatchedSession(home_of(path), file=path).start()
 
 
 def _is_request(binding: Binding) -> bool:

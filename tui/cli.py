@@ -228,6 +228,19 @@ def show_status(workspace: Workspace, as_json: bool, as_line: bool) -> int:
     return 0
 
 
+@cli.command("watch")
+@directory()
+@screen_options()
+def watch_session(workspace: Workspace) -> int:
+    """A session that an outside agent drives, live and read-only: ours or another tool's files, its log, its git."""
+    past.require(workspace)
+    if not _has_terminal():
+        raise UnusableWorkspace(f"watching needs a terminal: `autoresearch-tui status {workspace.root}` does without.")
+    from tui.app import watch
+
+    return watch(workspace.root, _configuration())
+
+
 @cli.command("browse")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @screen_options()

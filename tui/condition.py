@@ -18,6 +18,13 @@ WORDS = {
     "starting": "starting",
 }
 
+WATCHED = {
+    "running": ("training", "good"),
+    "waiting": ("quiet", "warn"),
+    "editing": ("editing", "accent"),
+}
+"""Of a session that an outside agent drives: a run that has printed nothing for a while may be hanging, or be over."""
+
 SEARCH = "search"
 """The proposer that answers at once."""
 GONE = (
@@ -36,6 +43,9 @@ class Condition(NamedTuple):
 
 def condition(state: ViewState) -> Condition:
     """How the session stands."""
+    if state.is_watched and not state.is_past:
+        word, role = WATCHED.get(state.phase, ("idle", "accent"))
+        return Condition(word, role, "watching, read-only")
     if not state.alive:
         if state.is_past:
             return Condition("past session", "accent", "read-only")

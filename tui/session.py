@@ -54,6 +54,9 @@ class Session:
         self.state = state
         return state
 
+    def close(self) -> None:
+        """Nothing is looked at any more."""
+
     def send(self, command: commands.AnyCommand, kind: str) -> None:
         """Ask the engine for something. Raises OSError where it cannot be written down."""
         commands.send(self.workspace, command)

@@ -39,7 +39,7 @@ from engine.ledger import Experiment, Ledger, Repeat, Segment
 from engine.queue import moved
 from engine.spending import Spent
 from engine.supervisor import Ending
-from engine.workspace import RunFolder, Workspace
+from engine.workspace import LEDGER, RunFolder, Workspace
 from tui.progress import Progress
 from tui.text import clean
 
@@ -86,6 +86,10 @@ class ViewState:
     """Its process exists."""
     is_past: bool = False
     """It was opened from the browser, to be looked at only."""
+    is_watched: bool = False
+    """An outside agent drives it, or did: its runs have no folders."""
+    lacks: Mapping[int, str] = field(default_factory=dict)
+    """Why there is no diff, of the runs of an outside agent that have none."""
     phase: str = ""
     phase_at: float = 0.0
     """When the engine said so."""
@@ -330,13 +334,13 @@ def _role(status: str) -> str:
     return {"keep": "good", "crash": "bad", "checks_failed": "warn"}.get(status, "")
 
 
-def with_ledger(state: ViewState, ledger: Ledger) -> ViewState:
-    """The state with a newer ledger; a line of it that cannot be read is said."""
+def with_ledger(state: ViewState, ledger: Ledger, name: str = LEDGER) -> ViewState:
+    """The state with a newer ledger; a line of it that cannot be read is said. ``name``: its file's."""
     notice = state.notice
     if len(ledger.bad_lines) > len(state.ledger.bad_lines):
         bad = ledger.bad_lines[-1]
         at = max(state.notice.at if state.notice else 0.0, _last_time(ledger))
-        notice = Notice(at, f"autoresearch.jsonl, line {bad.number}: {clean(bad.problem)}", "warn")
+        notice = Notice(at, f"{name}, line {bad.number}: {clean(bad.problem)}", "warn")
     return replace(
         state,
         ledger=ledger,

@@ -92,15 +92,17 @@ class _Reading:
             self._segment = said
 
     def _experiment(self, record: dict[str, Any]) -> dict[str, Any]:
-        given = number(record.get("run"))
-        run = self._numbers.next(given)
         found = {key: value for key, value in record.items() if key != "type"}
         found |= {key: value if isinstance(value := record.get(key), str) else "" for key in WORDS if key in record}
         found |= {key: number(record.get(key)) for key in FIGURES if key in record}
-        found |= {"run": run, "status": status(record.get("status")), "asi": _notes(record.get("asi"))}
+        found |= {
+            "run": self._numbers.next(record.get("run")),
+            "status": status(record.get("status")),
+            "asi": _notes(record.get("asi")),
+        }
         found["timestamp"] = next((moment(record[key]) for key in TIMES if key in record), 0.0)
-        folder = number(record.get("folder", given))
-        found["folder"] = int(folder) if folder is not None and 0 <= folder < 1e9 and folder != run else None
+        folder = number(record.get("folder"))
+        found["folder"] = int(folder) if folder is not None and 0 <= folder < 1e9 else None
         return found
 
 

@@ -194,7 +194,7 @@ def test_segments_go_by_config_lines_and_without_them_by_their_numbers(tmp_path:
 
 def test_run_numbers_that_begin_anew_or_are_missing_are_given_out_again(tmp_path: Path) -> None:
     found = log(tmp_path, CONFIG, run(1, 5), run(2, 4), CONFIG, run(1, 3), {"status": "keep", "metric": 2})
-    assert [(each.run, each.folder_number) for each in found.experiments] == [(1, 1), (2, 2), (3, 1), (4, 4)]
+    assert [each.run for each in found.experiments] == [1, 2, 3, 4]
     assert log(tmp_path, CONFIG, run(3, 5), run(7, 4)).next_run == 8
 
 

@@ -168,7 +168,7 @@ async def test_a_copy_of_a_ledger_is_not_shown_with_the_files_beside_it(tmp_path
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is not browser)
         await pilot.pause()
-        assert "3 so far" in shown(app) and "left no files to compare" in shown(app) and "step 48" not in shown(app)
+        assert "3 so far" in shown(app) and "No diff is known" in shown(app) and "step 48" not in shown(app)
 
 
 async def test_a_machine_without_a_session_is_told_so(tmp_path: Path) -> None:

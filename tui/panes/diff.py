@@ -103,7 +103,7 @@ class DiffPane(Pane):
         removed = sum(1 for line in self._patch or [] if line.startswith("-") and not line.startswith("---"))
         base = f"run {subject.run}" if subject.repeat and self.base == "parent" else self.base
         self.entitle(f"{subject.short_name} against {base}", f"+{added} −{removed}" if self._patch else "")
-        self.say_instead(self._words(subject))
+        self.say_instead(self._words(subject, state))
 
     def copied(self) -> str:
         """The whole diff, as a patch."""
@@ -117,9 +117,13 @@ class DiffPane(Pane):
         experiment = {"incumbent": segment.incumbent, "baseline": segment.baseline}.get(self.base) if segment else None
         return workspace.run_folder(experiment.folder_number).train if experiment else None
 
-    def _words(self, subject: Subject) -> str:
+    def _words(self, subject: Subject, state: ViewState) -> str:
         if self._patch:
             return ""
+        if subject.run in state.lacks:
+            return state.lacks[subject.run]
+        if state.is_watched and self._patch is None:
+            return f"No train.py of run {subject.run} is known."
         if self._patch is None:
             return (
                 "Its train.py is not there yet." if subject.is_live else f"Run {subject.run} left no files to compare."

@@ -220,6 +220,8 @@ class LogPane(Pane):
             self.say_instead("What the training prints appears here with the first run.")
         elif subject.is_live:
             self.say_instead("The run has printed nothing yet.")
+        elif view.state.is_watched:
+            self.say_instead(f"The output of run {subject.run} is not kept: run.log has the last run's only.")
         else:
             self.say_instead(f"Run {subject.run} left no output.")
 

@@ -78,6 +78,8 @@ def live_spans(state: ViewState, now: float, *, wide: bool = True) -> Spans:
     description = clean(state.proposal.description) if state.proposal else ""
     elapsed = duration(_elapsed(state, now))
     mark, word, role = ("▶ ", "live", "accent") if state.alive else ("◌ ", "cut off", "warn")
+    if state.is_watched and state.started is None:
+        mark, word, role = "  ", "next", "muted"
     return (
         Span(f"{state.new_run or 0:4d}  "),
         Span(mark, role),
