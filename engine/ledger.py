@@ -145,6 +145,8 @@ class Segment:
     experiments: tuple[Experiment, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     """Runs made again after their experiment's line was written."""
+    is_outside: bool = False
+    """Another tool's, which may keep what is worse than what it kept before."""
 
     @property
     def baseline(self) -> Experiment | None:
@@ -153,8 +155,12 @@ class Segment:
 
     @property
     def incumbent(self) -> Experiment | None:
-        """The last one kept: every keep moved the incumbent."""
-        return next((each for each in reversed(self.experiments) if each.kept and each.metric is not None), None)
+        """The last one kept, for every keep moved it; of another tool's the best one kept."""
+        kept = [each for each in self.experiments if each.kept and each.metric is not None]
+        if not self.is_outside:
+            return kept[-1] if kept else None
+        sign = -1 if self.config.best_direction == "higher" else 1
+        return min(kept, key=lambda each: sign * (each.metric or 0.0), default=None)
 
     @property
     def metrics(self) -> list[float]:

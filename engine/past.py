@@ -58,6 +58,8 @@ class PastSession:
     """When its last run was recorded, in seconds since the epoch; 0: unknown, or none was."""
     last_run: int | None = None
     bad_lines: int = 0
+    is_outside: bool = False
+    """As of its segment."""
     is_asked_for: bool = False
     """A person gave its path."""
 
@@ -167,6 +169,7 @@ def _summary(path: Path, name: str, segment: Segment, segments: int, bad_lines: 
         last=max((each.timestamp for each in runs), default=0.0),
         last_run=runs[-1].run if runs else None,
         bad_lines=bad_lines,
+        is_outside=segment.is_outside,
     )
 
 

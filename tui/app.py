@@ -50,8 +50,8 @@ from tui.searched import SearchedView
 from tui.searching import Pattern
 from tui.seen import Seen
 from tui.session import Session
-from tui.text import count
-from tui.view_state import Notice, ViewState, beside, subject
+from tui.text import clean, count
+from tui.view_state import Notice, ViewState, beside, config_of, subject
 
 if TYPE_CHECKING:
     from tui.set_up import SetUp
@@ -613,8 +613,9 @@ class Viewer(App[None], inherit_bindings=False):
             self.say(found, "warn")
             self.refresh_view()
         else:
-            metric = state.metric_name
-            self.push_screen(Comparison(self.workspace, *found, metric, lower_is_better=state.lower_is_better))
+            config = config_of(state, found[1])
+            metric, lower_is_better = clean(config.metric_name), config.best_direction != "higher"
+            self.push_screen(Comparison(self.workspace, *found, metric, lower_is_better=lower_is_better))
 
     def action_sort(self) -> None:
         self.main.runs_pane.next_order()

@@ -88,7 +88,7 @@ def preview_lines(session: PastSession | None, width: int, height: int) -> list[
     if width < MIN_WIDTH or height < MIN_HEIGHT + 1:
         return [(Span("No room for the plot.", "muted"),)]
     points = [Point(each.run, each.value, each.status) for each in session.results]
-    plot = draw(points, width, height - 1, lower_is_better=session.lower_is_better)
+    plot = draw(points, width, height - 1, lower_is_better=session.lower_is_better, only_better=session.is_outside)
     if not plot:
         return [(Span("None of its runs has produced a value.", "muted"),)]
     return [*plot, fit(legend(points), width)]

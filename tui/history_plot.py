@@ -167,12 +167,13 @@ def draw(
     lower_is_better: bool = True,
     noise: Window | None = None,
     manner: Manner | None = None,
+    only_better: bool = False,
 ) -> list[Spans]:
     """The plot as ``height`` lines of spans; empty where nothing can be drawn or there is no room.
 
     Kept runs stand on the line of the running best; a crash has no value and stands at the lower edge;
     a value outside the window stands at the edge that it is beyond, as an arrow. ``noise``: the values that
-    chance alone may bring, shaded.
+    chance alone may bring, shaded. ``only_better``: what was kept and is worse leaves the running best as it is.
     """
     manner = (manner or Manner()).possible(points)
     if width < MIN_WIDTH or height < MIN_HEIGHT or not points:
@@ -203,7 +204,7 @@ def draw(
     is_above = any(_is_finite(each.value) and (each.value or 0) > shown.high for each in points)
     is_below = any(not _is_finite(each.value) or (each.value or 0) < shown.low for each in points)
     axis = scale(shown, height - 2, below=is_below, above=is_above)
-    steps = _best_line(points, right, shown, manner)
+    steps = _best_line(_improving(points, lower_is_better) if only_better else points, right, shown, manner)
     for begin, end in pairwise(steps):
         _stroke(begin, end)
     _draw_marks(points, shown, axis, selected, manner)
@@ -285,6 +286,17 @@ def _stroke(begin: tuple[float, float], end: tuple[float, float]) -> None:
     marker = plotext.line(int(upright), pixel=pixel)
     signal = plotext.figure.signal([begin[0], end[0]], [begin[1], end[1]], marker=marker)
     plotext.figure.draw(signal.lines(True))
+
+
+def _improving(points: Sequence[Point], lower_is_better: bool) -> list[Point]:
+    """The kept points that are better than all kept before them."""
+    found: list[Point] = []
+    sign, best = (1 if lower_is_better else -1), math.inf
+    for point in points:
+        if point.kind == "keep" and _is_finite(point.value) and sign * point.value < best:
+            best = sign * point.value
+            found.append(point)
+    return found
 
 
 def _best_line(points: Sequence[Point], right: float, shown: Window, manner: Manner) -> list[tuple[float, float]]:

@@ -35,7 +35,7 @@ from engine.events import (
     Thrashing,
     Warned,
 )
-from engine.ledger import Experiment, Ledger, Repeat, Segment
+from engine.ledger import Config, Experiment, Ledger, Repeat, Segment
 from engine.queue import moved
 from engine.spending import Spent
 from engine.supervisor import Ending
@@ -373,9 +373,16 @@ def _rows(ledger: Ledger) -> tuple[Row, ...]:
             is_trusted = experiment.status != "checks_failed"
             delta = metric - best if is_trusted and metric is not None and best is not None else None
             if experiment.kept and metric is not None:
-                best = metric
+                best = _better(best, metric, segment)
             rows.append(Row(experiment, experiment is baseline, delta, best))
     return tuple(rows)
+
+
+def _better(best: float | None, metric: float, segment: Segment) -> float:
+    """The incumbent's metric after an experiment that was kept."""
+    if best is None or not segment.is_outside:
+        return metric
+    return max(best, metric) if segment.config.best_direction == "higher" else min(best, metric)
 
 
 @dataclass(frozen=True)
@@ -449,6 +456,12 @@ def subject(state: ViewState, selected: int | None) -> Subject | None:
     if row is not None:
         return _recorded(state, row)
     return subject(state, None)
+
+
+def config_of(state: ViewState, about: Subject) -> Config:
+    """What is measured in the segment that an experiment belongs to."""
+    segment = state.ledger.segments[about.experiment.segment] if about.experiment else state.segment
+    return segment.config if segment else Config()
 
 
 def row_of(state: ViewState, run: int) -> Row | None:

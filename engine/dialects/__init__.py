@@ -1,6 +1,7 @@
 """Sessions' files, whoever wrote them: one door. A dialect is recognised by what is in a file, not by its name."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -8,7 +9,7 @@ from engine.dialects import jsonl, tsv
 from engine.dialects.values import Text
 from engine.errors import UnusableWorkspace
 from engine.files import open_regular
-from engine.ledger import Ledger
+from engine.ledger import Ledger, Segment
 
 LARGEST = 1 << 29
 """Bytes of a session's file; one that is larger is something else."""
@@ -35,7 +36,13 @@ def read(path: Path) -> Ledger:
                 "it is no session's file: neither experiments' lines nor a results table are in it."
             )
         file.seek(0)
-        return parse(_texts(file))
+        found = parse(_texts(file))
+    return replace(found, segments=tuple(replace(each, is_outside=_is_outside(each)) for each in found.segments))
+
+
+def _is_outside(segment: Segment) -> bool:
+    """Whether another tool measured and judged: our engine says of each experiment who has proposed it."""
+    return not any(each.source for each in segment.experiments)
 
 
 def is_session(path: Path) -> bool:

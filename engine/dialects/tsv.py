@@ -42,24 +42,13 @@ MEGABYTES = {"memory_gb": 1024, "peak_memory_gb": 1024, "vram_gb": 1024, "peak_v
     "mem_mb": 1,
 }
 """Of the columns with a run's memory."""
-SETUP = (
-    "seed",
-    "depth",
-    "batch_size",
-    "num_steps",
-    "steps",
-    "num_params_m",
-    "params_m",
-    "params",
-    "mfu",
-    "mfu_percent",
-)
+SETUP = ("seed", "depth", "batch_size", "num_steps", "steps", "num_params_m", "params", "mfu", "mfu_percent")
 OTHER = ("hypothesis", "tag", "kind", "branch", "model", "delta", "artifact_dir")
 NOT_MEASURED = frozenset((*STATUS, *COMMIT, *DESCRIPTION, *RUN, *TIME, *SECONDS, *MEGABYTES, *SETUP, *OTHER))
 
-LOWER_WORDS = re.compile(
-    r"\b(bp[bc]|loss|ppl|perplexity|nll|err|errors?|rmse|mse|mae|wer|cer|fid|brier|regret|latency|[mµμn]?s|us|seconds|time"
-    r"|bytes|[kmg]b|size|memory|vram|cost|drawdown|dd|allocations)\b"
+LOWER_WORDS = re.compile(  # µ is \u03bc in lower case
+    r"\b(bp[bc]|loss|ppl|perplexity|nll|err|errors?|rmse|mse|mae|wer|cer|fid|brier|regret|latency|[m\u03bcn]?s|us"
+    r"|seconds|time|bytes|[kmg]b|size|memory|vram|cost|drawdown|dd|allocations)\b"
 )
 HIGHER_WORDS = re.compile(
     r"\b(acc|accuracy|score|reward|return|f1|auc|auroc|auprc|ap|map|throughput|tps|fps|qps|sharpe|sortino|calmar"

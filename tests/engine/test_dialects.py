@@ -318,3 +318,19 @@ def test_no_file_makes_reading_fail(tmp_path_factory: pytest.TempPathFactory, co
 @given(content=ANYTHING)
 def test_no_file_makes_reading_fail_however_many(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     check_reading(tmp_path_factory.getbasetemp(), content)
+
+
+@pytest.mark.parametrize(("direction", "figures", "best"), [("higher", (1, 3, 2), 3), ("lower", (3, 1, 2), 1)])
+def test_of_another_tools_keeps_the_best_is_the_incumbent(
+    tmp_path: Path, direction: str, figures: tuple[int, ...], best: int
+) -> None:
+    lines = [run(at, figure, "keep") for at, figure in enumerate(figures, 1)]
+    path = tmp_path / "autoresearch.jsonl"
+    assert log(tmp_path, CONFIG | {"bestDirection": direction}, *lines).segments[0].is_outside
+    path.write_bytes((tmp_path / "anything").read_bytes())
+    (session,) = sessions_of(path)
+    assert (session.best, session.is_better, session.kept) == (best, True, 2)
+    seen = status.of(Workspace(tmp_path))
+    assert (seen.incumbent, seen.incumbent_run) == (best, 2)
+    ours = log(tmp_path, CONFIG | {"bestDirection": direction}, *(each | {"source": "search"} for each in lines))
+    assert ours.segments[0].incumbent == ours.experiments[-1]

@@ -153,7 +153,7 @@ def test_every_character_of_ours_has_one_in_ascii_that_is_as_wide() -> None:
     missing: dict[str, str] = {}
     for package in (tui, engine):
         for file in Path(package.__path__[0]).rglob("*.py"):
-            if file.name in ("text.py", "foreign.py", "obstacles.py", "run_filter.py"):
+            if file.name in ("harmless.py", "foreign.py", "obstacles.py", "run_filter.py"):
                 continue  # they take characters out, or read them
             tree = ast.parse(file.read_text())
             constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]

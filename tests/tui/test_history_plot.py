@@ -53,6 +53,18 @@ def test_an_exploded_run_is_marked_at_the_edge_and_flattens_nothing() -> None:
     assert sum("●" in line for line in drawn) >= 4
 
 
+@pytest.mark.parametrize(("lower_is_better", "corner"), [(True, "┐"), (False, "┘")])
+def test_what_another_tool_kept_though_it_was_worse_leaves_the_running_best(lower_is_better: bool, corner: str) -> None:
+    values = (1.0, 2.0, 1.5) if not lower_is_better else (2.0, 1.0, 1.5)
+    points = [Point(run, value, "keep") for run, value in enumerate(values, 1)]
+    lines = picture(draw(points, 60, 12, lower_is_better=lower_is_better, only_better=True))
+    best = next(line for line in lines if line.lstrip().startswith(("2.00", "2.0") if not lower_is_better else "1.0"))
+    assert "●" in best and best.rstrip().endswith("─")
+    worse = next(line for line in lines if "●" in line and line is not best and "─●" not in line and "●─" not in line)
+    assert worse.strip("│┤ .0123456789●") == ""
+    assert sum(line.count(corner) for line in lines) == 1
+
+
 def test_a_bad_baseline_stays_in_the_picture() -> None:
     points = [Point(1, 2.4, "keep"), *(Point(run, 1.7 + run / 1e4, "keep") for run in range(2, 12))]
     shown = window(points)

@@ -71,8 +71,8 @@ class Agent:
             self.write("results.tsv", "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n")
         self.write("results.tsv", f"{commit}\t{metric:.6f}\t44.0\t{said}\t{description}\n")
 
-    def line(self, name: str = "autoresearch.jsonl", **record: object) -> None:
-        self.write(name, json.dumps(record) + "\n")
+    def line(self, file: str = "autoresearch.jsonl", /, **record: object) -> None:
+        self.write(file, json.dumps(record) + "\n")
 
     def everything(self) -> dict[str, tuple[int, bytes]]:
         """Every file below the directory, git's own included."""
@@ -205,6 +205,30 @@ async def test_a_past_session_of_another_tool_opens_with_what_git_knows(agent: A
         await pilot.press("escape")
         await until(pilot, lambda: not shadow.exists())
     assert agent.everything() == before
+
+
+async def test_where_higher_is_better_it_is_so_everywhere(agent: Agent) -> None:
+    agent.line(".auto/log.jsonl", type="config", name="x", metricName="top1", metricUnit="", bestDirection="higher")
+    for at, (metric, said) in enumerate(
+        [(0.5, "keep"), (0.7, "keep"), (0.6, "keep"), (0.9, "won't"), (0.4, "discard")]
+    ):
+        agent.line(".auto/log.jsonl", run=at + 1, commit="", metric=metric, status=said, description=f"try {at + 1}")
+    assert "top1 0.5000 → 0.7000 (+0.2000), 5 runs, 2 kept" in call("browse", agent.root).stdout
+    assert "best 0.7000 (+0.2000 unproven)" in call("status", agent.root, "--line").stdout
+    app = Viewer(None, past=[agent.root])
+    async with app.run_test(size=LARGE) as pilot:
+        await until(pilot, lambda: "1 session" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.main and "2 top1 · best 0.7000" in shown(app))
+        lines = [line for line in shown(app).splitlines() if "try " in line and "│" in line]
+        (best,) = [line for line in lines if " best " in line]
+        assert "try 2" in best and "+0.2000" in best
+        (unknown,) = [line for line in lines if "try 4" in line and "0.9000" in line]
+        assert "won't" in unknown and "?" in unknown and "+0.2000" in unknown
+        await pilot.press("M")
+        await until(pilot, lambda: "Best 0.7000, run 2: 0.2000 better than run 1" in shown(app))
+        await pilot.press("x", "5", "end", "c")
+        await until(pilot, lambda: "run 2" in shown(app) and "top1" in shown(app))
 
 
 async def test_a_session_of_our_own_engine_is_watched_with_its_own_files(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from engine.ledger import Config
 from tui.history_plot import MIN_HEIGHT, MIN_WIDTH, Manner, Point, Window, draw, legend
 from tui.painter import Lines
 from tui.panes.pane import Pane, View
 from tui.spans import Span, Spans, fit
-from tui.text import bpb, change
+from tui.text import bpb, change, clean
 from tui.view_state import Row, ViewState
 
 LONGEST_SESSION = 1e5
@@ -109,16 +110,17 @@ class HistoryPlot(Lines, can_focus=True):
     def _drawn(self, width: int, height: int) -> list[Spans]:
         state = self._state
         points = self._points
-        lower_is_better = state.ledger.segments[self._segment].config.best_direction != "higher"
+        segment = state.ledger.segments[self._segment]
         band, margin = noise_of(state, self._segment)
         plot = draw(
             points,
             width,
             height - 1,
             selected=self._selected,
-            lower_is_better=lower_is_better,
+            lower_is_better=segment.config.best_direction != "higher",
             noise=band,
             manner=self._manner,
+            only_better=segment.is_outside,
         )
         if not plot:
             return [(Span("No run has produced a value yet.", "muted"),)]
@@ -151,7 +153,8 @@ class HistoryPane(Pane):
         last = max(0, len(state.ledger.segments) - 1)
         segment = row.experiment.segment if row else last
         self.body.show(state, view.selected, segment)
-        self.NAME = state.metric_name
+        config = state.ledger.segments[segment].config if state.ledger.segments else Config()
+        self.NAME = clean(config.metric_name)
         if row is not None:
             value = bpb(row.experiment.metric) or "no value"
             about = f"run {row.experiment.run} · {value}" + (f" ({delta})" if (delta := change(row.delta)) else "")
