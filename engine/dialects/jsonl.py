@@ -25,6 +25,8 @@ CONFIG_KEYS = {
     "direction": "bestDirection",
 }
 """Ours for others'."""
+UNSAID = Config(name="", metric_name="metric", metric_unit="")
+"""Of experiments before any config line."""
 WORDS = ("commit", "description", "source", "result", "id")
 FIGURES = ("metric", "confidence", "seconds")
 
@@ -63,7 +65,7 @@ class _Reading:
         self.book = Book()
         self._numbers = Numbers()
         self._segment: float | None = None
-        """The last number that a line since the last config line has said."""
+        """The largest number that a line since the last config line has said."""
 
     def take(self, line: Text) -> None:
         if not line.text.strip():
@@ -86,10 +88,12 @@ class _Reading:
 
     def _next_segment(self, said: float | None) -> None:
         """Begin a segment that has no config line of its own."""
+        if self.book.config is None:
+            self.book.begin(UNSAID)
         if said is not None and self._segment is not None and said > self._segment:
-            self.book.begin(self.book.config or Config())
+            self.book.begin(self.book.config or UNSAID)
         if said is not None:
-            self._segment = said
+            self._segment = max(said, said if self._segment is None else self._segment)
 
     def _experiment(self, record: dict[str, Any]) -> dict[str, Any]:
         found = {key: value for key, value in record.items() if key != "type"}

@@ -17,7 +17,7 @@ from engine.ledger import STATUSES, Book, Config, Ledger
 
 STATUS = ("status", "decision", "verdict", "outcome")
 COMMIT = ("commit", "commit_hash", "commit_sha", "sha", "hash", "git_commit", "git_sha")
-DESCRIPTION = ("description", "desc", "change", "changes", "summary", "notes", "note", "idea", "comment")
+DESCRIPTION = ("description", "desc", "change", "changes", "summary", "notes", "note", "idea", "comment", "hypothesis")
 RUN = (
     "run",
     "experiment",
@@ -43,7 +43,7 @@ MEGABYTES = {"memory_gb": 1024, "peak_memory_gb": 1024, "vram_gb": 1024, "peak_v
 }
 """Of the columns with a run's memory."""
 SETUP = ("seed", "depth", "batch_size", "num_steps", "steps", "num_params_m", "params", "mfu", "mfu_percent")
-OTHER = ("hypothesis", "tag", "kind", "branch", "model", "delta", "artifact_dir")
+OTHER = ("tag", "kind", "branch", "model", "delta", "artifact_dir")
 NOT_MEASURED = frozenset((*STATUS, *COMMIT, *DESCRIPTION, *RUN, *TIME, *SECONDS, *MEGABYTES, *SETUP, *OTHER))
 
 LOWER_WORDS = re.compile(  # µ is \u03bc in lower case
@@ -156,7 +156,8 @@ class _Table:
         if len(cells) < len(columns.names) and (said not in STATUSES or not line.is_whole):
             return f"it has {len(cells)} of the header's {len(columns.names)} columns"
         figures = [at for at in columns.candidates if at < len(cells) and number(cells[at]) is not None]
-        if said not in STATUSES and not figures:
+        is_whole_row = len(cells) == len(columns.names) and len(said.split()) == 1 and bool(cells[columns.commit or 0])
+        if said not in STATUSES and not figures and not is_whole_row:
             return f"it has neither a figure nor a status: {said[:40]!r} is none"
         self.rows.append(cells)
         if self.measured is None and figures:

@@ -147,6 +147,12 @@ def test_a_zero_is_no_measurement_of_what_cannot_be_zero(tmp_path: Path) -> None
     assert [each.metric for each in found.experiments[-2:]] == [None, None]
 
 
+def test_a_row_without_any_figure_is_one_all_the_same(tmp_path: Path) -> None:
+    header = "commit\tsilhouette\tmemory_gb\tstatus\thypothesis"
+    one = only(table(tmp_path, header, "e478369\tNA\tNA\tblocked\tclusters are round"))
+    assert (one.status, one.metric, one.description) == ("blocked", None, "clusters are round")
+
+
 def test_another_header_is_the_next_segment_and_the_same_one_again_is_nothing(tmp_path: Path) -> None:
     found = table(tmp_path, *NIGHT, *NIGHT[:2], HEADER.replace("val_bpb", "val_loss"), "abc\t3.1\t1\tkeep\tx")
     assert [(each.config.metric_name, len(each.experiments)) for each in found.segments] == [
@@ -190,6 +196,15 @@ def test_segments_go_by_config_lines_and_without_them_by_their_numbers(tmp_path:
     assert [len(each.experiments) for each in found.segments] == [1, 2, 1]
     assert {each.config.metric_name for each in found.segments} == {"total_µs"}
     assert [each.segment for each in found.experiments] == [0, 1, 1, 2]
+
+
+def test_a_segments_number_that_falls_back_is_a_fault_of_its_writer(tmp_path: Path) -> None:
+    said = (3, 0, 0, 3)
+    found = log(tmp_path, run(1, 13), CONFIG, *(run(at, 1, segment=each) for at, each in enumerate(said, 2)))
+    assert [(each.config.metric_name, len(each.experiments)) for each in found.segments] == [
+        ("metric", 1),
+        ("total_µs", 4),
+    ]
 
 
 def test_run_numbers_that_begin_anew_or_are_missing_are_given_out_again(tmp_path: Path) -> None:
