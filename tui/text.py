@@ -17,18 +17,24 @@ def duration(seconds: float | None) -> str:
 
 
 def bpb(value: float | None) -> str:
-    """A val_bpb as it is compared by eye: always four decimals; huge ones shortened."""
+    """A val_bpb as it is compared by eye: always four decimals; of larger metrics fewer, of tiny ones three digits."""
     if value is None:
         return ""
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.3g}"
+    return f"{value:.3g}" if 0 < abs(value) < 0.001 else _figure(value, ".3g")
 
 
 def change(value: float | None) -> str:
     """A difference with its sign, with the true minus; nothing where it is none to four decimals."""
     if value is None or abs(value) < 0.00005:
         return ""
-    text = f"{value:+.4f}" if abs(value) < 100 else f"{value:+.2g}"
-    return text.replace("-", "−")
+    return _figure(value, ".2g", sign="+").replace("-", "−")
+
+
+def _figure(value: float, huge: str, sign: str = "") -> str:
+    """In eight cells or nine: the larger, the fewer decimals."""
+    size = abs(value)
+    decimals = 4 if size < 100 else 2 if size < 1000 else 1 if size < 10_000 else 0
+    return f"{value:{sign}.{decimals}f}" if size < 1e7 else f"{value:{sign}{huge}}"
 
 
 def memory(megabytes: float | None) -> str:

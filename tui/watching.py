@@ -28,6 +28,8 @@ from tui.view_state import Notice, ViewState, with_ledger
 
 LOOK_SECONDS = 1.0
 """Between two looks at the repository."""
+SHARE = 10
+"""Times as long as a look takes one waits for the next: a repository may be huge, and the machine has work to do."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,9 @@ class WatchedSession(Session):
     def _look_on(self, seconds: float) -> None:
         while not self._end.is_set():
             self._wake.clear()
+            began = time.monotonic()
             self._repository.look(self._end)
-            self._wake.wait(seconds)
+            self._wake.wait(max(seconds, SHARE * (time.monotonic() - began)))
 
 
 def _without_folders(ledger: Ledger) -> Ledger:

@@ -12,6 +12,7 @@ from engine import dialects, status
 from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.ledger import Experiment, Ledger
 from engine.past import PastSession, gather, sessions_of
+from engine.reporting.exporting import FORMS, report_on
 from engine.workspace import Workspace
 
 HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
@@ -349,3 +350,27 @@ def test_of_another_tools_keeps_the_best_is_the_incumbent(
     assert (seen.incumbent, seen.incumbent_run) == (best, 2)
     ours = log(tmp_path, CONFIG | {"bestDirection": direction}, *(each | {"source": "search"} for each in lines))
     assert ours.segments[0].incumbent == ours.experiments[-1]
+
+
+def test_what_export_writes_as_a_table_reads_back(tmp_path: Path) -> None:
+    night = [
+        CONFIG | {"metricName": "val_accuracy", "bestDirection": "higher"},
+        run(1, 0.5, "keep", metrics={"peak_memory_mb": 45056}, description="baseline"),
+        run(2, 0.6, "keep", metrics={"peak_memory_mb": 45056}, description="a\ttab, a\nline, an é"),
+        run(3, 0, "crash", description="too large"),
+        run(4, 0.55, "checks_failed", description="cheated"),
+        run(5, 0.52, description="worse"),
+    ]
+    before = log(tmp_path, *night)
+    path = tmp_path / "results.tsv"
+    path.write_text(FORMS["tsv"].render(report_on(tmp_path / "anything")).decode())
+    after = dialects.read(path)
+    assert after.bad_lines == ()
+    assert after.segments[0].config.metric_name == "val_accuracy"
+    assert after.segments[0].config.best_direction == "higher"
+
+    def figures(ledger: Ledger) -> list[tuple[object, ...]]:
+        return [(each.run, each.commit, each.metric, each.status, each.metrics) for each in ledger.experiments]
+
+    assert figures(after) == figures(before)
+    assert [each.description for each in after.experiments][1:3] == ["a tab, a line, an é", "too large"]

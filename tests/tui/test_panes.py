@@ -345,7 +345,9 @@ def test_numbers_are_written_the_same_everywhere() -> None:
         "1:00:00",
         "0:00",
     ]
-    assert [bpb(value) for value in (None, 1.75, 12345.678)] == ["", "1.7500", "1.23e+04"]
+    assert [bpb(value) for value in (None, 1.75, 0, 2.5e-5)] == ["", "1.7500", "0.0000", "2.5e-05"]
+    assert [bpb(value) for value in (251.255, 3818, 54498, 1e9)] == ["251.25", "3818.0", "54498", "1e+09"]
+    assert [change(value) for value in (-373, 1234567, 9.9e11)] == ["−373.00", "+1234567", "+9.9e+11"]
     assert [change(value) for value in (None, 0, 1e-6, 0.01, -0.0123, 1e9)] == [
         "",
         "",

@@ -25,6 +25,8 @@ BROAD = 90
 LOW = 6
 """Rows of the pane below which there is no curve."""
 BAR = 12
+LOST = {True: "run.log has the last run's output only", False: "there is no run.log here"}
+"""Of a session that an outside agent drives."""
 
 
 class ProgressLine(Lines):
@@ -221,7 +223,7 @@ class LogPane(Pane):
         elif subject.is_live:
             self.say_instead("The run has printed nothing yet.")
         elif view.state.is_watched:
-            self.say_instead(f"The output of run {subject.run} is not kept: run.log has the last run's only.")
+            self.say_instead(f"What run {subject.run} printed is not kept: {LOST[view.workspace.run_log.exists()]}.")
         else:
             self.say_instead(f"Run {subject.run} left no output.")
 

@@ -55,7 +55,7 @@ def row_spans(row: Row, *, is_best: bool, wide: bool = True, is_again: bool = Fa
     return (
         *((Span(f"{experiment.run:4d}"), Span(f"{MARKED} ", "accent")) if is_marked else (number,)),
         Span(mark + " ", role),
-        Span(column(word, STATUS), role if kept or role in ("bad", "warn") else "muted"),
+        Span(column(word, STATUS - 1) + " ", role if kept or role in ("bad", "warn") else "muted"),
         Span(
             column(bpb(experiment.metric), METRIC, right=True), "strong" if kept else "muted" if role == "warn" else ""
         ),
