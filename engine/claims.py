@@ -149,7 +149,8 @@ class _Weighing:
         if self._gain([before.metric or 0.0], [after.metric or 0.0]) <= 0:
             return Standing.UNPROVEN, f"no gain over run {before.run}"
         if self.floor is None:
-            return Standing.UNPROVEN, "no noise floor is measured yet: verify measures it"
+            how = "" if self.segment.is_outside else " yet: verify measures it"
+            return Standing.UNPROVEN, f"no noise floor is measured{how}"
         if chance is None:
             return Standing.UNPROVEN, f"it holds for this seed, but {self.floor.text}"
         evidence = f"by chance the best of {_count(self.tries)} gets as far {_often(chance)} (noise: {self.floor.text})"

@@ -115,7 +115,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         ago = "" if self.last is None else f", the last one {_ago(time.time() - self.last)} ago"
         return "\n".join(
             (
-                f"{self.directory} ({self.branch or 'no branch'}): {self.state}",
+                f"{self.directory}{f' ({self.branch})' if self.branch else ''}: {self.state}",
                 f"runs        {self.experiments}: {self.kept} kept, {self.crashed} crashed, {self.skipped} skipped"
                 + ago,
                 f"baseline    {number(self.baseline)}",

@@ -395,6 +395,8 @@ class Subject:
     """It is under way, or was when its engine went away."""
     is_cut_off: bool = False
     """Its engine went away."""
+    is_next: bool = False
+    """An outside agent makes it ready, and has not run it yet."""
     row: Row | None = None
     proposal: Proposed | None = None
     verdict: Judged | None = None
@@ -436,7 +438,7 @@ class Subject:
     @property
     def name(self) -> str:
         """For a pane's title: run 7 · keep; run 7 again, seed 1001 · live."""
-        status = "cut off" if self.is_cut_off else "live" if self.is_live else ""
+        status = "cut off" if self.is_cut_off else "next" if self.is_next else "live" if self.is_live else ""
         if self.log_folder and not self.repeat:
             return f"run {self.run} again · {status}"
         if self.experiment and not self.repeat:
@@ -483,6 +485,7 @@ def _live(state: ViewState, run: int) -> Subject:
         run,
         is_live=True,
         is_cut_off=not state.alive,
+        is_next=state.is_watched and state.started is None,
         proposal=state.proposal,
         verdict=state.verdicts.get(run),
         notes=_notes(state, run),

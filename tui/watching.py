@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,6 +159,7 @@ class WatchedSession(Session):
         if run is not None:
             folder = self.workspace.run_folder(run)
             folder.path.mkdir(parents=True, exist_ok=True)
+            folder.log.unlink(missing_ok=True)
             folder.log.symlink_to(self.workspace.run_log)
         self._linked = run
 
@@ -165,7 +167,8 @@ class WatchedSession(Session):
         while not self._end.is_set():
             self._wake.clear()
             began = time.monotonic()
-            self._repository.look(self._end)
+            with suppress(OSError):  # a full disk, say: what was known stays, and the next look may do better
+                self._repository.look(self._end)
             self._wake.wait(max(seconds, SHARE * (time.monotonic() - began)))
 
 

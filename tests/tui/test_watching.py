@@ -102,7 +102,7 @@ async def test_a_night_of_results_tsv_is_followed_step_by_step(agent: Agent, siz
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: "● idle" in status(app) and "watching, read-only" in status(app))
             agent.edit("LR = 0.05\nDEPTH = 8\n")
-            await until(pilot, lambda: "● editing   run 2" in status(app))
+            await until(pilot, lambda: "● editing   run 2" in status(app) and "not been run yet" in shown(app))
             second = agent.commit("raise the LR")
             agent.write("run.log", PROGRESS, "w")
             await until(pilot, lambda: "● training   run 2" in status(app) and "20%" in status(app))

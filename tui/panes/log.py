@@ -220,6 +220,8 @@ class LogPane(Pane):
             self.say_instead("")
         elif subject is None:
             self.say_instead("What the training prints appears here with the first run.")
+        elif subject.is_next:
+            self.say_instead("It has not been run yet.")
         elif subject.is_live:
             self.say_instead("The run has printed nothing yet.")
         elif view.state.is_watched:
