@@ -32,6 +32,9 @@ LIKELY = 0.05
 """A gain that chance brings in a larger share of sessions is not ``likely``."""
 
 
+NO_FLOOR = "no noise floor is measured"
+
+
 class Standing(StrEnum):
     """How far the evidence for a gain goes."""
 
@@ -70,6 +73,8 @@ class Claims:
     steps: tuple[Claim, ...]
     """Of each kept experiment over the one kept before it, the baseline not among them."""
     floor: NoiseFloor | None
+    no_floor: str = f"{NO_FLOOR} yet: verify measures it"
+    """What to say where there is none."""
 
     def of(self, run: int) -> Claim | None:
         """The claim of one kept experiment."""
@@ -79,13 +84,14 @@ class Claims:
 def claims(segment: Segment) -> Claims:
     """What may be claimed now: a pure function of the segment, better with every repeat in it."""
     weigh = _Weighing(segment)
+    no_floor = NO_FLOOR if segment.is_outside else Claims.no_floor
     baseline, incumbent = segment.baseline, segment.incumbent
     if baseline is None or incumbent is None or incumbent is baseline:
-        return Claims(None, (), weigh.floor)
+        return Claims(None, (), weigh.floor, no_floor)
     kept = [each for each in segment.experiments if each.kept and each.metric is not None]
     parts = {part.run: part for part in verification.ablation(segment, incumbent.run)}
     steps = tuple(weigh.claim(before, after, parts.get(after.run)) for before, after in pairwise(kept))
-    return Claims(weigh.claim(baseline, incumbent), steps, weigh.floor)
+    return Claims(weigh.claim(baseline, incumbent), steps, weigh.floor, no_floor)
 
 
 class _Weighing:
@@ -149,8 +155,7 @@ class _Weighing:
         if self._gain([before.metric or 0.0], [after.metric or 0.0]) <= 0:
             return Standing.UNPROVEN, f"no gain over run {before.run}"
         if self.floor is None:
-            how = "" if self.segment.is_outside else " yet: verify measures it"
-            return Standing.UNPROVEN, f"no noise floor is measured{how}"
+            return Standing.UNPROVEN, NO_FLOOR if self.segment.is_outside else Claims.no_floor
         if chance is None:
             return Standing.UNPROVEN, f"it holds for this seed, but {self.floor.text}"
         evidence = f"by chance the best of {_count(self.tries)} gets as far {_often(chance)} (noise: {self.floor.text})"

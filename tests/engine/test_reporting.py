@@ -139,7 +139,7 @@ def test_a_session_where_everything_crashed(tmp_path: Path) -> None:
     runs = [{"run": at, "metric": None, "status": "crash", "asi": {"result": f"line {at}: boom"}} for at in (1, 2, 3)]
     report = exporting.report_on(foreign(tmp_path, runs))
     said = markdown.markdown(report)
-    assert "None of the 3 runs gave a val_bpb." in said
+    assert "None of the 3 runs gave a metric." in said
     assert "line 3: boom (runs 1, 2 and 3)" in said
     assert "no run has given a metric yet" in chart.picture(report)
 

@@ -132,7 +132,7 @@ def session_of(found: Claims, width: int) -> list[Spans]:
     if found.floor is not None and found.floor.text not in said:
         lines += _labelled("noise", (Span(found.floor.text),), width)
     elif found.floor is None and total is None:
-        lines += _labelled("noise", (Span("no noise floor is measured yet: verify measures it", "muted"),), width)
+        lines += _labelled("noise", (Span(found.no_floor, "muted"),), width)
     return lines
 
 
