@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 
 from engine import spending
 from engine.claims import Claim
-from engine.ledger import Experiment
+from engine.ledger import STATUSES, Experiment
 from tui.condition import condition, trouble
 from tui.painter import LineView
 from tui.panes.notes import cost_words
@@ -81,6 +81,7 @@ def _counts(rows: Sequence[Row], cells: int) -> list[Spans]:
         "crashed": sum(each.status == "crash" and not each.inconclusive for each in experiments),
         "failed checks": sum(each.status == "checks_failed" for each in experiments),
         "without a verdict": sum(each.inconclusive for each in experiments),
+        "of another status": sum(each.status not in STATUSES and not each.inconclusive for each in experiments),
     }
     words = ", ".join(f"{number} {word}" for word, number in by.items() if number)
     baselines = sum(row.is_baseline for row in rows)

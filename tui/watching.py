@@ -152,7 +152,7 @@ class WatchedSession(Session):
     def _link_log(self, run: int | None) -> None:
         """run.log is the output of one run alone."""
         run = run if self._is_live and self.workspace.run_log.is_file() else None
-        if run == self._linked:
+        if run == self._linked and (run is None or self.workspace.run_folder(run).log.is_symlink()):
             return
         if self._linked is not None:
             self.workspace.run_folder(self._linked).log.unlink(missing_ok=True)

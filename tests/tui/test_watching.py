@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -135,6 +136,24 @@ async def test_runs_without_a_commit_of_their_own_keep_the_diff_that_was_seen(ag
             await until(pilot, lambda: "What run 1 printed is not kept" in shown(app))
 
 
+async def test_a_run_that_says_nothing_for_a_while_is_quiet(agent: Agent) -> None:
+    agent.row(agent.git("rev-parse", "--short", "HEAD"), 0.9979, "keep", "baseline")
+    agent.write("run.log", PROGRESS)
+    for name, age in (("results.tsv", 1000), ("run.log", 500)):
+        os.utime(agent.root / name, (time.time() - age,) * 2)
+    with watching(agent) as app:
+        async with app.run_test(size=LARGE) as pilot:
+            await until(pilot, lambda: "● quiet   run 2" in status(app) and "step 00012" in shown(app))
+            assert call("status", agent.root, "--line").stdout.startswith(
+                "run 2: quiet, no engine of ours | best 0.9979"
+            )
+            seen = json.loads(call("status", agent.root, "--json").stdout)
+            assert (seen["run"], seen["phase"], seen["engine"], seen["incumbent"]) == (2, "quiet", None, 0.9979)
+            shutil.rmtree(app.workspace.runs)  # by whatever tidies up temporary files
+            agent.write("run.log", "step 00013\n")
+            await until(pilot, lambda: "● training   run 2" in status(app) and "step 00013" in shown(app))
+
+
 async def test_a_commit_that_is_gone_is_said(agent: Agent) -> None:
     agent.row("0123abc", 0.9, "keep", "of another clone")
     with watching(agent) as app:
@@ -227,6 +246,7 @@ async def test_where_higher_is_better_it_is_so_everywhere(agent: Agent) -> None:
         assert "won't" in unknown and "?" in unknown and "+0.2000" in unknown
         await pilot.press("M")
         await until(pilot, lambda: "Best 0.7000, run 2: 0.2000 better than run 1" in shown(app))
+        assert "2 kept, 1 discarded, 1 of another status" in shown(app)
         await pilot.press("x", "5", "end", "c")
         await until(pilot, lambda: "run 2" in shown(app) and "top1" in shown(app))
 
