@@ -2,14 +2,14 @@
 
 Columns are known by their names in the header, in any order and number. What is measured is the first column with
 figures that is none of the usual others, one that is named like a validation figure before any other. Which way it gets
-better is said nowhere: its name tells, else the way that the kept runs went. A row that cannot be one, as the second
+better is said nowhere: the way that the kept runs went tells, and before there are enough of them its name. A row that cannot be one, as the second
 line of a description is, is reported. Where nothing was measured there is a 0.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from engine.dialects.values import Numbers, Text, moment, number, status
@@ -56,6 +56,10 @@ HIGHER_WORDS = re.compile(
     r"|pearson)\b"
 )
 PER_TIME = re.compile(r"(per_?|/)(s|sec|second|min|minute|h|hour)(?![a-z])")
+
+
+VOTES, MAJORITY = 4, 0.8
+"""From how many runs on, and what share of them, the way that they went says more than a name."""
 
 
 @dataclass(frozen=True)
@@ -174,19 +178,29 @@ class _Table:
     def put_into(self, book: Book, numbers: Numbers) -> None:
         names, candidates = self.columns.names, self.columns.candidates
         measured = self.measured if self.measured is not None else next(iter(candidates), None)
-        name = names[measured] if measured is not None else Config().metric_name
-        direction = _direction_by_name(name) or self._way(measured)
+        name = names[measured] if measured is not None else "metric"
+        direction = self._way(measured, _direction_by_name(name))
         config = Config(name="results.tsv", metric_name=name, metric_unit="", best_direction=direction)
         if book.config is None or book.config != config:
             book.begin(config)
         for cells in self.rows:
             book.put(self._experiment(cells, measured, direction, numbers))
 
-    def _way(self, measured: int | None) -> str:
-        """Which way the kept runs went, most of the time."""
-        kept = [self._figure(each, measured) for each in self.rows if status(each[self.columns.status]) == "keep"]
-        moves = [after - before for before, after in pairwise(each for each in kept if each is not None)]
-        return "higher" if sum(move > 0 for move in moves) > sum(move < 0 for move in moves) else "lower"
+    def _way(self, measured: int | None, by_name: str) -> str:
+        """Which way what was kept went from what was kept before, and what was discarded did not.
+
+        A name may mislead (a score of milliseconds), so that it counts while the runs do not say the contrary clearly.
+        """
+        votes = Counter[str]()
+        best: float | None = None
+        for cells in self.rows:
+            value, said = self._figure(cells, measured), status(cells[self.columns.status])
+            if best is not None and value and value != best and said in ("keep", "discard"):
+                votes["higher" if (value > best) == (said == "keep") else "lower"] += 1
+            best = value if said == "keep" and value is not None else best
+        way = "higher" if votes["higher"] > votes["lower"] else "lower"
+        is_clear = votes.total() >= VOTES and votes[way] >= MAJORITY * votes.total()
+        return way if is_clear or not by_name else by_name
 
     @staticmethod
     def _figure(cells: Sequence[str], at: int | None) -> float | None:

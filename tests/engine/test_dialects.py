@@ -100,6 +100,17 @@ def test_the_way_of_a_metric_without_a_telling_name_is_that_of_what_was_kept(tmp
     assert segment.config.best_direction == "higher"
 
 
+def test_a_name_that_misleads_is_overruled_by_what_was_kept_and_discarded(tmp_path: Path) -> None:
+    said = ("keep", "keep", "discard", "keep", "discard", "keep")
+    figures = zip((980.0, 152.0, 239.0, 142.0, 0.0, 113.0), said, strict=True)
+    rows = [f"abc\t{figure}\t1\t{said}\tx" for figure, said in figures]
+    directions = [
+        table(tmp_path, HEADER.replace("val_bpb", "score"), *rows[:most]).segments[0].config.best_direction
+        for most in range(1, 7)
+    ]
+    assert directions == ["higher"] * 5 + ["lower"]
+
+
 def test_words_before_the_measured_column_are_not_what_is_measured(tmp_path: Path) -> None:
     found = table(tmp_path, "commit\tkind\tthread\tscore\tstatus\tdescription", "abc\tlr\tbackbone\t3.2\tkeep\tx")
     assert found.segments[0].config.metric_name == "score"
@@ -152,6 +163,11 @@ def test_a_row_without_any_figure_is_one_all_the_same(tmp_path: Path) -> None:
     header = "commit\tsilhouette\tmemory_gb\tstatus\thypothesis"
     one = only(table(tmp_path, header, "e478369\tNA\tNA\tblocked\tclusters are round"))
     assert (one.status, one.metric, one.description) == ("blocked", None, "clusters are round")
+
+
+def test_a_table_without_a_metric_is_a_session_all_the_same(tmp_path: Path) -> None:
+    found = table(tmp_path, "commit\tstatus\tdescription", "bf9846f\tkept\tit trains")
+    assert (only(found).status, only(found).metric, found.segments[0].config.metric_name) == ("keep", None, "metric")
 
 
 def test_another_header_is_the_next_segment_and_the_same_one_again_is_nothing(tmp_path: Path) -> None:
