@@ -2,8 +2,8 @@
 
 Columns are known by their names in the header, in any order and number. What is measured is the first column with
 figures that is none of the usual others, one that is named like a validation figure before any other. Which way it gets
-better is said nowhere: the way that the kept runs went tells, and before there are enough of them its name. A row that cannot be one, as the second
-line of a description is, is reported. Where nothing was measured there is a 0.
+better is said nowhere: the way that the kept runs went tells, and before there are enough of them its name. A row that
+cannot be one, as the second line of a description is, is reported. Where nothing was measured there is a 0.
 """
 
 import re
