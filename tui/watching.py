@@ -29,6 +29,8 @@ from tui.view_state import Notice, ViewState, with_ledger
 
 LOOK_SECONDS = 1.0
 """Between two looks at the repository."""
+CLOSE_SECONDS = 0.5
+"""That one waits for a look under way when the session is closed; it clears up after itself if it takes longer."""
 SHARE = 10
 """Times as long as a look takes one waits for the next: a repository may be huge, and the machine has work to do."""
 
@@ -90,7 +92,10 @@ class WatchedSession(Session):
         self._end.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=2)
+            self._thread.join(timeout=CLOSE_SECONDS)
+        self._clear()
+
+    def _clear(self) -> None:
         shutil.rmtree(self._shadow, ignore_errors=True)
 
     def poll(self) -> ViewState:
@@ -170,6 +175,7 @@ class WatchedSession(Session):
             with suppress(OSError):  # a full disk, say: what was known stays, and the next look may do better
                 self._repository.look(self._end)
             self._wake.wait(max(seconds, SHARE * (time.monotonic() - began)))
+        self._clear()
 
 
 def _without_folders(ledger: Ledger) -> Ledger:

@@ -4,19 +4,16 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from git import Git
-from git.exc import GitCommandError, GitCommandNotFound
-
 from engine import events, settings, spending
+from engine.changes import Changes
 from engine.document import BEGIN, END
 from engine.errors import UnusableWorkspace
 from engine.events import EventFollower
 from engine.files import read_regular
 from engine.ledger import Segment
 from engine.reporting import Facts
-from engine.repository import GIT
 from engine.spending import Spent
-from engine.workspace import LEDGER, TRAIN, Workspace
+from engine.workspace import LEDGER, Workspace
 
 LONGEST_DIFF = 20_000
 """Characters."""
@@ -26,7 +23,6 @@ DIRECTORIES_OF_TOOLS = (".auto", ".autoresearch")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _LEARNED = re.compile(r"^(#{1,6})\s+.*(?:learned|learnt|tried|findings|lessons).*$", re.IGNORECASE | re.MULTILINE)
 _HEADING = re.compile(r"^(#{1,6})\s", re.MULTILINE)
-_SESSION_FILES = tuple(f":(exclude,glob)**/{name}" for name in ("autoresearch.*", ".auto/**", "results.tsv", "run.log"))
 
 
 def gather(path: Path, segment: Segment) -> Facts:
@@ -87,15 +83,4 @@ def _diffs(workspace: Workspace, segment: Segment, *, is_ours: bool) -> dict[int
 
 
 def _from_git(workspace: Workspace, commit: str) -> str:
-    """What a commit changed: in train.py if it did, else in whatever is no file of the session's own."""
-    if not _COMMIT.fullmatch(commit):
-        return ""
-    git = Git(str(workspace.root))
-    git.update_environment(GIT_OPTIONAL_LOCKS="0", LC_ALL="C")
-    show = [*GIT, "show", "--format=", "--no-color", "--no-ext-diff", "--no-textconv", commit, "--"]
-    for paths in ([TRAIN], [".", *_SESSION_FILES]):
-        with suppress(GitCommandError, GitCommandNotFound, OSError):
-            output: bytes = git.execute([*show, *paths], stdout_as_string=False, strip_newline_in_stdout=False)
-            if output:
-                return output.decode("utf-8", "replace")
-    return ""
+    return Changes(workspace.root).of(commit).decode("utf-8", "replace") if _COMMIT.fullmatch(commit) else ""
