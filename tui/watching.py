@@ -143,13 +143,15 @@ class WatchedSession(Session):
         self._link_log(run if now.is_open else recorded.folder_number if recorded else None)
         lacks = seen.lacks or {}
         phase = "running" if now.is_running else "waiting" if now.is_open else "editing" if is_new else "idle"
-        if (run, phase, lacks, now.at) == (state.live_run, state.phase, state.lacks, state.phase_at):
-            return state
         head = seen.head
         subject = head.subject if run and head and not self._repository.is_recorded(head.identity) else ""
-        began = max(now.recorded_at, head.at if subject and head else 0.0) or self._clock()
+        began = max(now.recorded_at, head.at if subject and head else 0.0)
+        began = began or (state.started.started if state.started else self._clock())
         proposal = Proposed(run=run, id="", description=subject, source="") if run else None
         started = RunStarted(run=run, started=began, limit_seconds=0) if run and now.is_open else None
+        known = (state.live_run, state.phase, state.phase_at, state.proposal, state.started, state.lacks)
+        if known == (run, phase, now.at, proposal, started, lacks):
+            return state
         return replace(
             state, live_run=run, phase=phase, phase_at=now.at, proposal=proposal, started=started, lacks=lacks
         )
