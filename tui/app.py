@@ -769,6 +769,11 @@ class Viewer(App[None], inherit_bindings=False):
 
     # Leaving
 
+    def on_unmount(self) -> None:
+        """Leave nothing of a past session that is still open."""
+        if self._home is not None:
+            self.session.close()
+
     def action_leave(self) -> None:
         self.exit()
 

@@ -71,8 +71,7 @@ async def test_b_lists_this_machines_sessions_and_previews_one(tmp_path: Path, s
         assert all(len(each) <= size[0] for each in text.splitlines())
         while app.screen.query_one("SessionsView").chosen.name != "night":  # type: ignore[attr-defined]
             await pilot.press("down")
-        await pilot.pause()
-        assert "─ night ─" in shown(app) and "○" in shown(app)
+        await until(pilot, lambda: "─ night ─" in shown(app) and "○" in shown(app))
         await pilot.press("escape")
         await pilot.pause()
         assert app.screen is app.main and "run 4" in status(app)

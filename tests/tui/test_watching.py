@@ -224,6 +224,10 @@ async def test_a_past_session_of_another_tool_opens_with_what_git_knows(agent: A
         shadow = app.workspace.runs
         await pilot.press("escape")
         await until(pilot, lambda: not shadow.exists())
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.main)
+        shadow = app.workspace.runs
+    until_true(lambda: not shadow.exists(), "the end of the screen's own directory")
     assert agent.everything() == before
 
 
