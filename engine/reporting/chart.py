@@ -16,13 +16,9 @@ from engine.reporting.figures import MINUS, change, figure, percent
 from engine.reporting.labels import Box, Label, place, width_of
 from engine.words import counted
 
-WIDTH, HEIGHT = 1200, 675
-LEFT, RIGHT, TOP, BOTTOM = 84, 28, 104, 62
 RAIL = 16
 """Of the lower edge, where the runs without a metric stand."""
 LABEL = 13
-MOST_LABELS = 24
-LONGEST_LABEL = 38
 MANY = 400
 """From so many runs on the dots are smaller."""
 FONTS = "Inter, system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
@@ -55,15 +51,39 @@ KINDS = {
 }
 
 
+@dataclass(frozen=True)
+class Size:
+    """How large a chart is, in units of which 13 are the height of a letter, and how much it says."""
+
+    width: int
+    height: int
+    left: int
+    """The margins: the labels of the axes stand in them."""
+    right: int
+    top: int
+    bottom: int
+    ticks: tuple[int, int] = (10, 6)
+    """About so many numbers along the axes."""
+    most_labels: int = 24
+    longest_label: int = 38
+    """Characters."""
+    stands_alone: bool = True
+    """It has its legend and the metric's name within."""
+
+
+PICTURE = Size(1200, 675, 84, 28, 104, 62)
+
+
 def picture(report: Report) -> str:
     """The chart as an SVG file of its own."""
+    width, height, left = PICTURE.width, PICTURE.height, PICTURE.left - 52
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
         f"<!-- {MADE_BY} --><style>{STYLE}</style>"
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
-        f'<text class="title" x="{LEFT - 52}" y="42">{_text(title(report))}</text>'
-        f'<text class="subtitle" x="{LEFT - 52}" y="68">{_text(subtitle(report))}</text>'
-        f"{shapes(report)}</svg>\n"
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
+        f'<text class="title" x="{left}" y="42">{_text(title(report))}</text>'
+        f'<text class="subtitle" x="{left}" y="68">{_text(subtitle(report))}</text>'
+        f"{shapes(report, PICTURE)}</svg>\n"
     )
 
 
@@ -97,13 +117,30 @@ class _Frame:
     high: float
     first: float
     last: float
+    size: Size
+
+    @property
+    def left(self) -> int:
+        return self.size.left
+
+    @property
+    def right(self) -> int:
+        return self.size.width - self.size.right
+
+    @property
+    def top(self) -> int:
+        return self.size.top
+
+    @property
+    def bottom(self) -> int:
+        return self.size.height - self.size.bottom
 
     def x(self, place: float) -> float:
-        return LEFT + (place - self.first) / (self.last - self.first) * (WIDTH - LEFT - RIGHT)
+        return self.left + (place - self.first) / (self.last - self.first) * (self.right - self.left)
 
     def y(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
-        return HEIGHT - BOTTOM - RAIL - share * (HEIGHT - TOP - BOTTOM - RAIL)
+        return self.bottom - RAIL - share * (self.bottom - RAIL - self.top)
 
     def is_above(self, value: float) -> bool:
         return value > self.high
@@ -112,31 +149,31 @@ class _Frame:
         return value < self.low
 
 
-def shapes(report: Report) -> str:
+def shapes(report: Report, size: Size) -> str:
     """All but the headings; every run's mark says its place in the report (data-i)."""
-    frame = _frame(report)
+    frame = _frame(report, size)
     if frame is None:
         said = "no run has given a metric yet" if report.runs else "no experiment has been recorded yet"
-        return f'<text class="empty" x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">{said}</text>'
+        return f'<text class="empty" x="{size.width / 2}" y="{size.height / 2}" text-anchor="middle">{said}</text>'
     leaders, labels = _labels(report, frame)
-    below, above = [*_axes(report, frame), *_noise(report, frame), *leaders], [*labels, *_legend(report)]
-    return "".join([*below, *_dots(report, frame), *above])
+    below, above = [*_axes(report, frame), *_noise(report, frame), *leaders], labels
+    return "".join([*below, *_dots(report, frame), *above, *(_legend(report, size) if size.stands_alone else [])])
 
 
-def _frame(report: Report) -> _Frame | None:
+def _frame(report: Report, size: Size) -> _Frame | None:
     values = [each.value for each in report.runs if each.is_trusted and each.value is not None]
     values = values or [each.value for each in report.runs if each.value is not None]
     if not values:
         return None
     kept = [each.value for each in report.runs if each.experiment.kept and each.value is not None]
     low, high = _range(values, kept, lower_is_better=report.lower_is_better)
-    steps = _nice(low, high, 6)
+    steps = _nice(low, high, size.ticks[1])
     step = steps[1] - steps[0] if len(steps) > 1 else 0.0
     below, above = (0.12, 0.05) if report.lower_is_better else (0.05, 0.12)
     room = max(high - low, step * 0.5)
     first, last = report.runs[0].number, report.runs[-1].number
     margin = max(0.6, 0.012 * (last - first))
-    return _Frame(low - below * room, high + above * room, first - margin, last + margin)
+    return _Frame(low - below * room, high + above * room, first - margin, last + margin, size)
 
 
 def _range(values: Sequence[float], kept: Sequence[float], *, lower_is_better: bool) -> tuple[float, float]:
@@ -171,8 +208,9 @@ def _nice(low: float, high: float, about: int, steps: Sequence[float] = (1, 2, 2
 
 
 def _axes(report: Report, frame: _Frame) -> list[str]:
-    bottom = HEIGHT - BOTTOM
-    ticks = _nice(frame.low, frame.high, 6)
+    left, right, bottom = frame.left, frame.right, frame.bottom
+    across, up = frame.size.ticks
+    ticks = _nice(frame.low, frame.high, up)
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
     decimals = max(0, -math.floor(math.log10(step) + 1e-9) + (1 if f"{step:e}".startswith("2.5") else 0))
     parts = []
@@ -180,25 +218,30 @@ def _axes(report: Report, frame: _Frame) -> list[str]:
         y = frame.y(tick)
         words = f"{tick:,.{decimals}f}" if decimals <= 9 and abs(tick) < 1e12 else f"{tick:.4g}"
         words = words.replace("-", MINUS, 1) if tick < 0 else words
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 10}" y="{y + 4.5:.1f}" text-anchor="end">{words}</text>')
-    parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>')
+        parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{left - 10}" y="{y + 4.5:.1f}" text-anchor="end">{words}</text>')
+    parts.append(f'<line class="axis" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
     for number in (
-        round(each) for each in _nice(frame.first, frame.last, 10, steps=(1, 2, 5, 10)) if each.is_integer()
+        round(each) for each in _nice(frame.first, frame.last, across, steps=(1, 2, 5, 10)) if each.is_integer()
     ):
         x = frame.x(number)
         parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}"/>')
         parts.append(f'<text x="{x:.1f}" y="{bottom + 20}" text-anchor="middle">{number}</text>')
-    unit = clean(report.config.metric_unit)
-    unit = f" ({unit})" if unit and unit not in report.config.metric_name else ""
-    way = "lower" if report.lower_is_better else "higher"
-    middle, y = (LEFT + WIDTH - RIGHT) / 2, (TOP + bottom) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 16}" text-anchor="middle">experiment</text>')
-    parts.append(
-        f'<text x="{LEFT - 62}" y="{y}" text-anchor="middle" transform="rotate(-90 {LEFT - 62} {y})">'
-        f"{_text(clean(report.config.metric_name)[:40] + unit[:12])}, {way} is better</text>"
-    )
+    middle = (left + right) / 2
+    parts.append(f'<text x="{middle}" y="{bottom + 46}" text-anchor="middle">experiment</text>')
+    if frame.size.stands_alone:
+        x, y = left - 62, (frame.top + bottom) / 2
+        said, turned = _text(measure(report)), f"rotate(-90 {x} {y})"
+        parts.append(f'<text x="{x}" y="{y}" text-anchor="middle" transform="{turned}">{said}</text>')
     return parts
+
+
+def measure(report: Report) -> str:
+    """What the chart shows: the metric, its unit, and which way is better."""
+    unit = clean(report.config.metric_unit)
+    unit = f" ({unit[:10]})" if unit and unit not in report.config.metric_name else ""
+    way = "lower" if report.lower_is_better else "higher"
+    return f"{clean(report.config.metric_name)[:40]}{unit}, {way} is better"
 
 
 def _noise(report: Report, frame: _Frame) -> list[str]:
@@ -206,11 +249,11 @@ def _noise(report: Report, frame: _Frame) -> list[str]:
     if report.floor is None or not report.floor.is_noise or report.best is None or report.best.value is None:
         return []
     margin = report.floor.margin()
-    top = max(frame.y(report.best.value + margin), TOP)
-    bottom = min(frame.y(report.best.value - margin), HEIGHT - BOTTOM)
-    width, height = WIDTH - LEFT - RIGHT, bottom - top
+    top = max(frame.y(report.best.value + margin), frame.top)
+    bottom = min(frame.y(report.best.value - margin), frame.bottom)
+    left, width, height = frame.left, frame.right - frame.left, bottom - top
     return (
-        [f'<rect class="noise" x="{LEFT}" y="{top:.1f}" width="{width}" height="{height:.1f}"/>'] if height > 0 else []
+        [f'<rect class="noise" x="{left}" y="{top:.1f}" width="{width}" height="{height:.1f}"/>'] if height > 0 else []
     )
 
 
@@ -223,11 +266,11 @@ def _best_line(report: Report, frame: _Frame) -> list[tuple[float, float]]:
         x, y = frame.x(run.number), _kept_y(run, frame)
         corners += [(x, corners[-1][1])] if corners else []
         corners.append((x, y))
-    return [*corners, (WIDTH - RIGHT, corners[-1][1])] if corners else []
+    return [*corners, (frame.right, corners[-1][1])] if corners else []
 
 
 def _kept_y(run: Run, frame: _Frame) -> float:
-    return min(max(frame.y(run.value or 0.0), TOP), HEIGHT - BOTTOM)
+    return min(max(frame.y(run.value or 0.0), frame.top), frame.bottom)
 
 
 def _dots(report: Report, frame: _Frame) -> list[str]:
@@ -244,7 +287,7 @@ def _mark(run: Run, at: int, frame: _Frame, size: float) -> str:
     kind = KINDS.get(run.word, "other")
     x, value = frame.x(run.number), run.value
     if value is None:
-        y = HEIGHT - BOTTOM - RAIL / 2
+        y = frame.bottom - RAIL / 2
         if kind != "failed":
             return f'<circle class="other" cx="{x:.1f}" cy="{y:.1f}" r="{size:.1f}" data-i="{at}"/>'
         r = size * 0.9
@@ -253,7 +296,7 @@ def _mark(run: Run, at: int, frame: _Frame, size: float) -> str:
             f'M{x - r:.1f} {y + r:.1f}L{x + r:.1f} {y - r:.1f}" data-i="{at}"/>'
         )
     if kind != "kept" and (frame.is_above(value) or frame.is_below(value)):
-        tip, base = (TOP + 1, TOP + 9) if frame.is_above(value) else (HEIGHT - BOTTOM - 1, HEIGHT - BOTTOM - 9)
+        tip, base = (frame.top + 1, frame.top + 9) if frame.is_above(value) else (frame.bottom - 1, frame.bottom - 9)
         arrow = f"M{x:.1f} {tip}L{x - 4.5:.1f} {base}L{x + 4.5:.1f} {base}Z"
         return f'<path class="clipped {kind}" d="{arrow}" data-i="{at}"/>'
     y = _kept_y(run, frame)
@@ -285,10 +328,14 @@ def _labels(report: Report, frame: _Frame) -> tuple[list[str], list[str]]:
         if each.value is not None and not each.experiment.kept
     ]
     wanted = [
-        Label(_shortened(clean(each.run.experiment.description)), frame.x(each.run.number), _kept_y(each.run, frame))
-        for each in sorted(report.kept, key=lambda each: -each.gain)[:MOST_LABELS]
+        Label(
+            _shortened(clean(each.run.experiment.description), frame.size.longest_label),
+            frame.x(each.run.number),
+            _kept_y(each.run, frame),
+        )
+        for each in sorted(report.kept, key=lambda each: -each.gain)[: frame.size.most_labels]
     ]
-    room = Box(LEFT + 4, TOP, WIDTH - RIGHT - 2, HEIGHT - BOTTOM - RAIL)
+    room = Box(frame.left + 4, frame.top, frame.right - 2, frame.bottom - RAIL)
     leaders, names = [], []
     for each in place([label for label in wanted if label.text], LABEL, room, [*segments, *kept], dots):
         near = each.box.left - 3 if each.is_right else each.box.right + 3
@@ -302,12 +349,12 @@ def _labels(report: Report, frame: _Frame) -> tuple[list[str], list[str]]:
     return leaders, names
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1].rstrip() + "…"
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
-def _legend(report: Report) -> list[str]:
-    """What the marks stand for, and how many there are of each."""
+def legend(report: Report) -> list[tuple[str, str]]:
+    """What the marks stand for, and how many there are of each: (the mark's class, words)."""
     kinds = [KINDS.get(each.word, "other") for each in report.runs]
     words = {
         "kept": "kept",
@@ -322,17 +369,22 @@ def _legend(report: Report) -> list[str]:
         entries[0] = ("kept", f"baseline, {count} kept" if count else "baseline")
     if report.floor is not None and report.floor.is_noise and report.best is not None:
         entries.append(("noise", f"noise ±{report.floor.margin():.2g}"))
-    parts, x, y = [], float(WIDTH - RIGHT), TOP - 14
-    for kind, said in reversed(entries):
+    return entries
+
+
+def _legend(report: Report, size: Size) -> list[str]:
+    parts, x, y = [], float(size.width - size.right), size.top - 14
+    for kind, said in reversed(legend(report)):
         x -= width_of(said, LABEL)
         parts.append(f'<text x="{x:.1f}" y="{y + 4.5}">{said}</text>')
         x -= 12
-        parts.append(_sample(kind, x, y))
+        parts.append(sample(kind, x, y))
         x -= 20
     return parts
 
 
-def _sample(kind: str, x: float, y: float) -> str:
+def sample(kind: str, x: float, y: float) -> str:
+    """A mark for a legend, around a point."""
     match kind:
         case "noise":
             return f'<rect class="noise" x="{x - 9:.1f}" y="{y - 6}" width="16" height="12"/>'

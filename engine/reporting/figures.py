@@ -3,7 +3,9 @@
 import math
 import time
 
-from engine.reporting import Report, Run
+from engine.harmless import clean
+from engine.ledger import FIRST_ASI_KEYS
+from engine.reporting import Failures, Report, Run
 from engine.words import amount, counted, money
 
 MINUS = "−"
@@ -86,6 +88,27 @@ def standing(report: Report) -> str:
     if report.total is None:
         return ""
     return f"The gain is {report.total.standing}: {report.total.reason}."
+
+
+def thoughts(run: Run) -> list[tuple[str, str]]:
+    """What was thought over a run, by whoever proposed it, and by people since: each a name and a text."""
+    asi = run.experiment.asi
+    names = [name for name in (*FIRST_ASI_KEYS, *asi) if asi.get(name) not in (None, "", run.experiment.description)]
+    said = [(name.replace("_", " "), str(asi[name])) for name in dict.fromkeys(names)]
+    return [*said, *(("a person's note", note.text) for note in run.notes)]
+
+
+def lesson(run: Run) -> str:
+    """What a run taught, in a line; empty where nobody said."""
+    asi = run.experiment.asi
+    said = [str(asi[name]) for name in ("result", "next_action_hint") if asi.get(name)]
+    return "; ".join([*said, *(note.text for note in run.notes)])
+
+
+def changes_of(failures: Failures, most: int = 3) -> str:
+    """What the experiments that failed for one reason had tried."""
+    said = list(dict.fromkeys(clean(each.experiment.description) for each in failures.runs))
+    return "; ".join(said[:most]) + (f"; {len(said) - most} more" if len(said) > most else "")
 
 
 def method(report: Report) -> str:

@@ -3,7 +3,6 @@
 import re
 
 from engine.harmless import clean, clean_lines
-from engine.ledger import FIRST_ASI_KEYS
 from engine.reporting import MADE_BY, Failures, Kept, Report, Run, figures
 from engine.reporting.figures import change, figure
 from engine.words import counted
@@ -126,10 +125,7 @@ def _change(report: Report, kept: Kept) -> list[str]:
 
 def _notes(run: Run) -> list[str]:
     """What was thought over it, by whoever proposed it, and by people since."""
-    asi = run.experiment.asi
-    names = [name for name in (*FIRST_ASI_KEYS, *asi) if asi.get(name) not in (None, "", run.experiment.description)]
-    lines = [f"- {_text(name.replace('_', ' '), 60)}: {_text(asi[name], LONGEST)}" for name in dict.fromkeys(names)]
-    lines += [f"- a person's note: {_text(note.text, LONGEST)}" for note in run.notes]
+    lines = [f"- {_text(name, 60)}: {_text(said, LONGEST)}" for name, said in figures.thoughts(run)]
     return ["", *lines] if lines else []
 
 
@@ -161,15 +157,9 @@ def _tried(report: Report) -> list[str]:
     lines.append("| ---: | --- | ---: | ---: | --- |")
     for each in report.discarded[:MOST_TRIED]:
         behind = "" if each.best_before is None or each.value is None else change(each.value - each.best_before)
-        cells = (str(each.number), _said(each), figure(each.value), behind, _text(_lesson(each), LONGEST))
+        cells = (str(each.number), _said(each), figure(each.value), behind, _text(figures.lesson(each), LONGEST))
         lines.append(f"| {' | '.join(cells)} |")
     return lines
-
-
-def _lesson(run: Run) -> str:
-    asi = run.experiment.asi
-    said = [str(asi[name]) for name in ("result", "next_action_hint") if asi.get(name)]
-    return "; ".join([*said, *(note.text for note in run.notes)])
 
 
 def _failed(report: Report) -> list[str]:
@@ -182,8 +172,7 @@ def _failed(report: Report) -> list[str]:
 
 
 def _failure(failures: Failures) -> str:
-    said = list(dict.fromkeys(clean(each.experiment.description) for each in failures.runs))
-    changes = "; ".join(said[:3]) + (f"; {len(said) - 3} more" if len(said) > 3 else "")
+    changes = figures.changes_of(failures)
     return f"{_text(failures.reason, LONGEST)} ({figures.runs_of(failures.runs)}): {_text(changes, LONGEST)}"
 
 

@@ -182,11 +182,11 @@ def test_what_chance_may_bring_is_shaded_where_it_is_known(tmp_path: Path) -> No
 
 def test_an_exploded_run_does_not_press_the_rest_into_a_line(tmp_path: Path) -> None:
     recorder = sessions.between(tmp_path / "demo", 20)
-    before = chart.shapes(exporting.report_on(recorder.root))
+    before = chart.shapes(exporting.report_on(recorder.root), chart.PICTURE)
     for metric in (1e9, 40.0, 1e308):
         recorder.begin()
         recorder.finish("discard", metric, "no lower", description="boom")
-    svg = chart.shapes(exporting.report_on(recorder.root))
+    svg = chart.shapes(exporting.report_on(recorder.root), chart.PICTURE)
     assert marks(svg, "clipped") >= 3
     assert re.findall(r'text-anchor="end">([\d.]+)<', before)[:3] == re.findall(r'text-anchor="end">([\d.]+)<', svg)[:3]
 
