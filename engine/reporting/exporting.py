@@ -10,7 +10,7 @@ from engine import dialects, past
 from engine.errors import UnusableWorkspace
 from engine.files import write_atomically
 from engine.ledger import Ledger, Segment
-from engine.reporting import MADE_BY, Report, chart, facts, gathering, markdown, picture, table
+from engine.reporting import MADE_BY, Report, chart, facts, gathering, markdown, page, picture, table
 
 HEAD = 2048
 """Bytes of a file in which it says that we made it."""
@@ -27,6 +27,7 @@ class Form:
 
 FORMS = {
     "md": Form("md", lambda report: markdown.markdown(report).encode()),
+    "html": Form("html", lambda report: page.page(report).encode()),
     "tsv": Form("tsv", lambda report: table.table(report).encode()),
     "svg": Form("svg", lambda report: chart.picture(report).encode()),
     "png": Form("png", picture.png, is_text=False),

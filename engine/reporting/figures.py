@@ -147,6 +147,11 @@ def budget(report: Report) -> list[tuple[str, str]]:
     return lines
 
 
+def strength(confidence: float) -> str:
+    """What a session's confidence says, in words."""
+    return "likely real" if confidence >= 2 else "marginal" if confidence >= 1 else "noise"
+
+
 def evidence(report: Report) -> list[tuple[str, str]]:
     """How far the figures can be trusted."""
     lines = [("Claim", f"{report.total.standing}: {report.total.reason}" if report.total else "none: nothing was kept")]
