@@ -221,9 +221,8 @@ def _axes(report: Report, frame: _Frame) -> list[str]:
         parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{left - 10}" y="{y + 4.5:.1f}" text-anchor="end">{words}</text>')
     parts.append(f'<line class="axis" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
-    for number in (
-        round(each) for each in _nice(frame.first, frame.last, across, steps=(1, 2, 5, 10)) if each.is_integer()
-    ):
+    numbers = _nice(frame.first, frame.last, across, steps=(1, 2, 5, 10))
+    for number in (round(each) for each in numbers if each >= report.runs[0].number and float(each).is_integer()):
         x = frame.x(number)
         parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}"/>')
         parts.append(f'<text x="{x:.1f}" y="{bottom + 20}" text-anchor="middle">{number}</text>')
@@ -288,6 +287,8 @@ def _mark(run: Run, at: int, frame: _Frame, size: float) -> str:
     x, value = frame.x(run.number), run.value
     if value is None:
         y = frame.bottom - RAIL / 2
+        if kind == "untrusted":
+            return _diamond(x, y, size, at)
         if kind != "failed":
             return f'<circle class="other" cx="{x:.1f}" cy="{y:.1f}" r="{size:.1f}" data-i="{at}"/>'
         r = size * 0.9
@@ -301,13 +302,17 @@ def _mark(run: Run, at: int, frame: _Frame, size: float) -> str:
         return f'<path class="clipped {kind}" d="{arrow}" data-i="{at}"/>'
     y = _kept_y(run, frame)
     if kind == "untrusted":
-        r = size * 1.3
-        return (
-            f'<path class="untrusted" d="M{x:.1f} {y - r:.1f}L{x + r:.1f} {y:.1f}L{x:.1f} {y + r:.1f}'
-            f'L{x - r:.1f} {y:.1f}Z" data-i="{at}"/>'
-        )
+        return _diamond(x, y, size, at)
     r = size * 1.6 if kind == "kept" else size
     return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}" data-i="{at}"/>'
+
+
+def _diamond(x: float, y: float, size: float, at: int) -> str:
+    r = size * 1.3
+    return (
+        f'<path class="untrusted" d="M{x:.1f} {y - r:.1f}L{x + r:.1f} {y:.1f}L{x:.1f} {y + r:.1f}'
+        f'L{x - r:.1f} {y:.1f}Z" data-i="{at}"/>'
+    )
 
 
 def _labels(report: Report, frame: _Frame) -> tuple[list[str], list[str]]:

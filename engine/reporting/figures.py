@@ -26,11 +26,12 @@ def figure(value: float | None) -> str:
 
 
 def change(value: float) -> str:
-    """A difference with its sign."""
+    """A difference with its sign: of a small one the first two figures that are not 0."""
     if value == 0:
         return "±0"
     size = abs(value)
-    text = figure(size) if size >= 0.01 else f"{size:.4f}" if size >= 0.0001 else f"{size:.2g}"
+    digits = 4 if size >= 0.001 else 1 - math.floor(math.log10(size))
+    text = figure(size) if size >= 0.01 else f"{size:.{digits}f}" if size >= 1e-6 else f"{size:.2g}"
     return ("+" if value > 0 else MINUS) + text
 
 

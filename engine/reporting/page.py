@@ -30,6 +30,8 @@ MOST_FAILURES = 15
 LONGEST = 400
 """Characters of a note."""
 LONGEST_NAME = 60
+LONGEST_HEADING = 24
+"""Of a column."""
 _hunk = re.compile(r"@@ ")
 _header = re.compile(
     r"(diff --git |index |--- |\+\+\+ |new file |deleted file |similarity |rename |old mode |new mode )"
@@ -207,7 +209,7 @@ def _found(report: Report) -> str:
         return ""
     lines = ["<p>In order of worth: what is better proven first, then what gained more.</p>"]
     if len(report.kept) > 1:
-        name = _text(report.config.metric_name, LONGEST_NAME)
+        name = _text(report.config.metric_name, LONGEST_HEADING)
         lines.append(_table(("run", "change", name, "gain", "claim"), [_found_row(each) for each in report.kept]))
     lines += [_change(report, each) for each in report.kept[:MOST_DIFFS]]
     if (left := len(report.kept) - MOST_DIFFS) > 0:
@@ -303,7 +305,7 @@ def _tried(report: Report) -> str:
     lines = []
     if len(report.discarded) > MOST_TRIED:
         lines.append(f"<p>The {MOST_TRIED} that came closest, of {len(report.discarded):,}.</p>")
-    name = _text(report.config.metric_name, LONGEST_NAME)
+    name = _text(report.config.metric_name, LONGEST_HEADING)
     rows = [
         f'<tr><td class="number"><a href="#row-{each.number}">{each.number}</a></td><td class="said">{_said(each)}</td>'
         f'<td class="number">{figure(each.value)}</td><td class="number">{_behind(each)}</td>'
@@ -337,7 +339,7 @@ def _took(report: Report) -> str:
 def _every_run(report: Report) -> str:
     if not report.runs:
         return ""
-    name = _text(report.config.metric_name, LONGEST_NAME)
+    name = _text(report.config.metric_name, LONGEST_HEADING)
     names = ("run", name, "to the best then", "status", "change")
     shown = {each.run.number for each in report.kept[:MOST_DIFFS]}
     rows = [_row(each, has_article=each.number in shown) for each in report.runs]
