@@ -210,23 +210,26 @@ def _found(report: Report) -> str:
     lines = ["<p>In order of worth: what is better proven first, then what gained more.</p>"]
     if len(report.kept) > 1:
         name = _text(report.config.metric_name, LONGEST_HEADING)
-        lines.append(_table(("run", "change", name, "gain", "claim"), [_found_row(each) for each in report.kept]))
+        rows = [_found_row(each, has_article=at < MOST_DIFFS) for at, each in enumerate(report.kept)]
+        lines.append(_table(("run", "change", name, "gain", "claim"), rows))
     lines += [_change(report, each) for each in report.kept[:MOST_DIFFS]]
     if (left := len(report.kept) - MOST_DIFFS) > 0:
         lines.append(f"<p>{counted(left, 'more kept change')} in the table above.</p>")
     return "\n".join(lines)
 
 
-def _found_row(kept: Kept) -> str:
+def _found_row(kept: Kept, *, has_article: bool) -> str:
     return (
-        f'<tr><td class="number">{_link(kept.run)}</td><td class="said">{_said(kept.run)}</td>'
+        f'<tr><td class="number">{_link(kept.run, "run" if has_article else "row")}</td>'
+        f'<td class="said">{_said(kept.run)}</td>'
         f'<td class="number">{figure(kept.before)} → {figure(kept.after)}</td>'
         f'<td class="number">{change(kept.gain)}</td><td>{_claim(kept.claim.standing)}</td></tr>'
     )
 
 
-def _link(run: Run) -> str:
-    return f'<a href="#run-{run.number}">{run.number}</a>'
+def _link(run: Run, to: str) -> str:
+    """A run's number, which leads to its change (run) or to its line among all runs (row)."""
+    return f'<a href="#{to}-{run.number}">{run.number}</a>'
 
 
 def _table(names: tuple[str, ...], rows: list[str], attributes: str = "") -> str:
@@ -307,7 +310,7 @@ def _tried(report: Report) -> str:
         lines.append(f"<p>The {MOST_TRIED} that came closest, of {len(report.discarded):,}.</p>")
     name = _text(report.config.metric_name, LONGEST_HEADING)
     rows = [
-        f'<tr><td class="number"><a href="#row-{each.number}">{each.number}</a></td><td class="said">{_said(each)}</td>'
+        f'<tr><td class="number">{_link(each, "row")}</td><td class="said">{_said(each)}</td>'
         f'<td class="number">{figure(each.value)}</td><td class="number">{_behind(each)}</td>'
         f'<td class="lesson">{_text(figures.lesson(each), LONGEST)}</td></tr>'
         for each in report.discarded[:MOST_TRIED]
@@ -352,7 +355,7 @@ def _every_run(report: Report) -> str:
 
 
 def _row(run: Run, *, has_article: bool) -> str:
-    number = _link(run) if has_article else str(run.number)
+    number = _link(run, "run") if has_article else str(run.number)
     kind = chart.KINDS.get(run.word, "other")
     return (
         f'<tr id="row-{run.number}"><td class="number">{number}</td><td class="number">{figure(run.value)}</td>'
