@@ -11,6 +11,7 @@ demo: $(VENV)/installed
 	$(BIN)/autoresearch-tui demo $(DEMO)
 
 test: lint
+	@tests/programs.sh
 	$(BIN)/pytest -n 3
 
 lint: $(VENV)/installed-dev

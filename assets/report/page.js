@@ -76,6 +76,7 @@
       const figures = run.value === null ? "no metric" : `${metric} ${run.metric}`;
       tip.replaceChildren(
         element("strong", `run ${run.run}`),
+        " ",
         element("span", run.status, `status ${run.kind}`),
         element("p", run.behind ? `${figures} (${run.behind} to the best then)` : figures, "metrics"),
         element("p", run.change || "(no description)", "change"),

@@ -30,6 +30,14 @@ def test_a_report_in_a_file_has_its_chart_beside_it_and_is_made_anew(session: Pa
     assert (tmp_path / "night.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_page_is_what_a_name_in_html_asks_for(session: Path, tmp_path: Path) -> None:
+    target = tmp_path / "night.html"
+    for _ in range(2):
+        assert call("export", session, "-o", target).stdout == f"{target}\n"
+    assert target.read_text().startswith("<!doctype html>\n<!-- made by autoresearch-tui export -->")
+    assert call("export", session, "--format", "html").stdout == target.read_text()
+
+
 def test_what_no_export_made_is_not_replaced(session: Path, tmp_path: Path) -> None:
     target = tmp_path / "night.md"
     (tmp_path / "night.png").write_bytes(b"my photo")
