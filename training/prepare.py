@@ -541,11 +541,24 @@ def training_batches(
 # Budget
 
 
+def effort() -> float:
+    """Seconds in which what goes on outside of the steps is measured: of the clock, as the budget is.
+
+    Where the budget is work they are the processor's, ended children's included: the clock of a busy machine would
+    count the neighbours.
+    """
+    if FLOP_BUDGET is None:
+        return time.perf_counter()
+    children = os.times()
+    return time.process_time() + children.children_user + children.children_system
+
+
 class Account:
     """What the budget saw of this process, for the record: steps, and the seconds inside and outside of them."""
 
     def __init__(self) -> None:
-        self.imported = time.perf_counter()
+        self.imported = effort()
+        self.inside = 0.0
         self.evaluations = 0
         self.steps = 0
         self.timed_steps = 0
@@ -553,9 +566,10 @@ class Account:
         self.training_seconds = 0.0
         self.untimed_seconds = 0.0
 
-    def add(self, seconds: float, flops: int, timed: bool) -> None:
+    def add(self, seconds: float, effort: float, flops: int, timed: bool) -> None:
         """A step has ended."""
         self.steps += 1
+        self.inside += effort
         self.timed_steps += timed
         self.flops += flops
         if timed:
@@ -564,8 +578,7 @@ class Account:
             self.untimed_seconds += seconds
 
     def statement(self) -> dict[str, Any]:
-        """`outside_seconds` runs from the import of prepare.py to now, steps left out."""
-        inside = self.training_seconds + self.untimed_seconds
+        """`outside_seconds` is the effort from the import of prepare.py to now, steps left out."""
         return {
             "kind": "clock" if FLOP_BUDGET is None else "flops",
             "limit": TIME_BUDGET if FLOP_BUDGET is None else FLOP_BUDGET,
@@ -574,7 +587,7 @@ class Account:
             "flops": self.flops,
             "training_seconds": self.training_seconds,
             "untimed_seconds": self.untimed_seconds,
-            "outside_seconds": time.perf_counter() - self.imported - inside,
+            "outside_seconds": effort() - self.imported - self.inside,
         }
 
 
@@ -626,7 +639,7 @@ class Budget:
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
         """Times and counts a training step, a failing one too: data, forward, backward and optimizer belong inside."""
-        started = time.perf_counter()
+        started, entered = time.perf_counter(), effort()
         counter = None if FLOP_BUDGET is None else flop_counter()
         try:
             with counter or contextlib.nullcontext():
@@ -645,7 +658,7 @@ class Budget:
             if timed:
                 self.timed_steps += 1
                 self.training_seconds += seconds
-            ACCOUNT.add(seconds, self._last_flops, timed)
+            ACCOUNT.add(seconds, effort() - entered, self._last_flops, timed)
 
 
 def flop_counter() -> Any:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 
 from tests.training.conftest import Workspace
@@ -83,12 +84,16 @@ def test_work_outside_of_a_step_is_not_counted(workspace: Callable[..., Workspac
 
 
 class Clock:
-    """A clock that moves when told to."""
+    """A clock that moves when told to, and a processor that worked when told so."""
 
     now = 0.0
+    worked = 0.0
 
     def perf_counter(self) -> float:
         return self.now
+
+    def process_time(self) -> float:
+        return self.worked
 
 
 def test_the_clock_starts_after_the_steps_that_compile(workspace: Callable[..., Workspace]) -> None:
@@ -125,6 +130,17 @@ def test_the_account_holds_whatever_is_done_to_the_budget(workspace: Callable[..
     assert (stated["kind"], stated["limit"]) == ("clock", 20)
     assert (stated["steps"], stated["timed_steps"]) == (6, 3)
     assert (stated["training_seconds"], stated["untimed_seconds"], stated["outside_seconds"]) == (6, 6, 12)
+
+
+def test_where_the_budget_is_work_a_neighbour_counts_for_nothing(workspace: Callable[..., Workspace]) -> None:
+    prepare = workspace().prepare()
+    prepare.time = clock = Clock()
+    prepare.ACCOUNT = prepare.Account()
+    clock.now, clock.worked = clock.now + 100, clock.worked + 2
+    with prepare.Budget(CPU).step():
+        clock.now, clock.worked = clock.now + 100, clock.worked + 3
+    stated = prepare.ACCOUNT.statement()
+    assert stated["training_seconds"] == 100 and stated["outside_seconds"] == pytest.approx(2)
 
 
 def test_the_account_counts_the_work_of_all_budgets(workspace: Callable[..., Workspace]) -> None:
