@@ -27,7 +27,7 @@ from tui.run_log.emulator import MAX_MARKS
 SECONDS = 60.0
 SETTLE = 2.0
 PATIENCE = 30
-"""Times SETTLE that the first frame may take."""
+"""Times SETTLE that the first frames may take."""
 TOKEN = re.compile(
     r"(?P<text>[^\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+)"
     r"|\x1b\[(?P<row>\d+);(?P<column>\d+)H"
@@ -171,14 +171,7 @@ def fuzz(root: Path, seconds: float, seed: int = 0) -> Result:
     result = Result(strict.faults, 0, 0, 0, 0)
     terminal = Terminal("--viewer", str(root))
     try:
-        strict.feed(terminal.read(SETTLE))
-        for _ in range(PATIENCE):  # a machine that is too busy to have drawn it
-            if strict.has_log_frame:
-                break
-            strict.feed(terminal.read(SETTLE))
-        else:
-            raise TimeoutError("the log's frame never came:\n" + "\n".join(map("".join, strict.rows)))
-        before = strict.others()
+        before = _drawn(strict, terminal)
         strict.is_strict = True
         end = time.monotonic() + seconds
         left = list(HOSTILE)
@@ -196,6 +189,19 @@ def fuzz(root: Path, seconds: float, seed: int = 0) -> Result:
     finally:
         terminal.close()
     return result
+
+
+def _drawn(strict: StrictTerminal, terminal: Terminal) -> list[str]:
+    """The screen without the log's pane, once nothing more is drawn of it: a busy machine takes its time."""
+    before: list[str] = []
+    for _ in range(PATIENCE):
+        strict.feed(terminal.read(SETTLE))
+        if strict.has_log_frame:
+            now = strict.others()
+            if now == before:
+                return before
+            before = now
+    raise TimeoutError("the screen never came to rest:\n" + "\n".join(map("".join, strict.rows)))
 
 
 def _take(strict: StrictTerminal, data: bytes) -> int:
