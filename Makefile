@@ -1,11 +1,12 @@
 # make demo   set everything up and watch the loop find a lower val_bpb on this machine's CPU
 # make test   set everything up and pass lint, types, the import contract and the tests
+# make pictures   the README's pictures anew: a real session's screen, chart and page
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   ?= workspaces/demo
 
-.PHONY: demo test lint soak bench clean
+.PHONY: demo test lint soak bench pictures clean
 
 demo: $(VENV)/installed
 	$(BIN)/autoresearch-tui demo $(DEMO)
@@ -25,6 +26,9 @@ soak: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m tests.benchmarks
+
+pictures: $(VENV)/installed-dev
+	$(BIN)/python -m tests.pictures
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
