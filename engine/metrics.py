@@ -23,7 +23,7 @@ _TERMINAL_ESCAPE = re.compile(
 _METRIC = re.compile(
     r"METRIC[ \t]+(?P<name>[A-Za-z0-9_.µ]+)=(?P<value>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
 )
-_NOT_FINITE = re.compile(r"METRIC[ \t]+(?P<name>[A-Za-z0-9_.µ]+)=[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+_NOT_FINITE = re.compile(r"METRIC[ \t]+(?P<name>[A-Za-z0-9_.µ]+)=[+-]?(?ai:nan|inf|infinity)")
 _SAYS_METRIC = re.compile(r"METRIC[ \t]+\S")
 _ESCAPES = rb"(?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~])*+"
 _WORD = re.compile(_ESCAPES.join([b"M", b"E", b"T", b"R", b"I", b"C"]))
