@@ -9,7 +9,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -395,27 +395,30 @@ class LedgerFile:
         """Append a config line: what follows is not comparable with what came before."""
         self._file.append(encode(config))
 
-    def append(self, experiment: Experiment) -> Experiment:
+    def append(self, experiment: Experiment, complete: "Complete | None" = None) -> Experiment:
         """Record an experiment and return it as recorded: with its run number, segment, id and time.
 
-        An id that the ledger already holds is not recorded again; the line that is there is returned.
+        An id that the ledger already holds is not recorded again; the line that is there is returned. ``complete``
+        has the last word under the lock: it gets what is to be recorded and the segment that it comes into.
         """
         with self._file.writing():
             ledger = read(self.path)
             if (there := ledger.find(experiment.id)) is not None:
                 return there
-            current = ledger.current
-            if current is None:
-                self._file.append_locked(encode(Config()))
+            segment = ledger.current or Segment(0, Config())
             run = ledger.next_run
             recorded = msgspec.structs.replace(
                 experiment,
                 run=run,
                 folder=None if experiment.folder in (None, run) else experiment.folder,
-                segment=current.number if current else 0,
+                segment=segment.number,
                 id=experiment.id or uuid4().hex,
                 timestamp=experiment.timestamp or int(time.time()),
             )
+            if complete is not None:
+                recorded = complete(recorded, segment)
+            if ledger.current is None:
+                self._file.append_locked(encode(segment.config))
             self._file.append_locked(encode(recorded))
             return recorded
 
@@ -438,6 +441,9 @@ class LedgerFile:
                 return
             self._file.append_locked(encode(Note(run=run, text=text, timestamp=int(time.time()), id=identity)))
 
+
+Complete = Callable[[Experiment, Segment], Experiment]
+"""Makes a line complete; may raise, and then nothing is written."""
 
 OPTIONAL_KEYS = frozenset(
     {"branch", "id", "source", "seconds", "result", "folder", "repeats", "seeds", "seed", "without", "verification"}

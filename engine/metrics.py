@@ -20,10 +20,13 @@ _TERMINAL_ESCAPE = re.compile(
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: titles, links
     r"|\x1b[ -/]*[0-~]"  # the two-byte ones
 )
-_METRIC = re.compile(
-    r"METRIC[ \t]+(?P<name>[A-Za-z0-9_.µ]+)=(?P<value>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-)
-_NOT_FINITE = re.compile(r"METRIC[ \t]+(?P<name>[A-Za-z0-9_.µ]+)=[+-]?(?ai:nan|inf|infinity)")
+NAME = r"[A-Za-z0-9_.µ]+"
+"""What a metric may be called, as a regular expression."""
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+"""How its value is written."""
+
+_METRIC = re.compile(rf"METRIC[ \t]+(?P<name>{NAME})=(?P<value>{NUMBER})")
+_NOT_FINITE = re.compile(rf"METRIC[ \t]+(?P<name>{NAME})=[+-]?(?ai:nan|inf|infinity)")
 _SAYS_METRIC = re.compile(r"METRIC[ \t]+\S")
 _ESCAPES = rb"(?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~])*+"
 _WORD = re.compile(_ESCAPES.join([b"M", b"E", b"T", b"R", b"I", b"C"]))

@@ -15,13 +15,27 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from engine import commands, demo, doctor, launch, obstacles, past, preflight, preparation, sessions, status
+from engine import (
+    commands,
+    demo,
+    doctor,
+    launch,
+    obstacles,
+    outside,
+    past,
+    preflight,
+    preparation,
+    sessions,
+    skill,
+    status,
+)
 from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.initialize import PROFILES, Profile, initialize
 from engine.metrics import MetricScanner
@@ -149,12 +163,24 @@ def run_demo(workspace: Workspace, headless: bool, experiments: int | None) -> i
 
 @cli.command("init")
 @directory(None)
-@click.option("--tag", required=True, help="Names the session: its branch is autoresearch/TAG-DATE.")
+@click.option("--tag", help="Names the session: its branch is autoresearch/TAG-DATE.")
 @click.option("--profile", type=click.Choice(PROFILES), default="gpu", show_default=True)
-def initialize_session(workspace: Workspace, tag: str, profile: str) -> int:
-    """The set-up phase: template, branch, ignored files, autoresearch.md and .sh, one commit."""
-    branch = initialize(workspace, tag, Profile.load(profile))
-    print(f"{workspace.root} is on {branch}. Next: `autoresearch-tui prepare {workspace.root}`.")
+@click.option("--skill", "with_skill", is_flag=True, help="Also put the agent skill in DIR; without --tag only that.")
+def initialize_session(workspace: Workspace, tag: str | None, profile: str, with_skill: bool) -> int:
+    """The set-up phase: template, branch, ignored files, autoresearch.md and .sh, one commit.
+
+    With --skill a coding agent finds in DIR how to run the loop by itself: Claude Code, Codex, OpenCode, Gemini CLI, ….
+    """
+    if tag is None and not with_skill:
+        raise click.UsageError("Missing option '--tag'.")
+    if with_skill:
+        skill.refuse(workspace)
+    if tag is not None:
+        branch = initialize(workspace, tag, Profile.load(profile))
+        print(f"{workspace.root} is on {branch}. Next: `autoresearch-tui prepare {workspace.root}`.")
+    if with_skill:
+        for home in skill.install(workspace):
+            print(f"{home}: the skill `{skill.NAME}`. Ask your coding agent to run it.")
     return 0
 
 
@@ -292,6 +318,34 @@ def examine(workspace: Workspace) -> int:
         for line in finding_lines(finding, width):
             print(plain(line).rstrip(), flush=True)
     return 0 if is_well else 1
+
+
+@cli.command("log")
+@click.option("--dir", "workspace", metavar="DIR", type=_Directory(), default=".", help="Where autoresearch.jsonl is.")
+@click.option("--run", metavar="N", help="Only a check: refused unless it is the next number.")
+@click.option("--commit", metavar="SHA", help="The experiment's commit.")
+@click.option("--metric", metavar="NUMBER", help="The primary metric, or null for a run that gave none.")
+@click.option("--status", metavar="STATUS", help="keep, discard, crash or checks_failed.")
+@click.option("--description", metavar="TEXT", help="What was tried, in a few words.")
+@click.option("--metrics", metavar="JSON", help="All other figures: an object of numbers, as `metrics` prints it.")
+@click.option("--segment", metavar="N", help="Only a check: refused unless it is the current one.")
+@click.option("--asi", metavar="JSON", help="What was learned: hypothesis, arch_change, result, next_action_hint, ….")
+@click.option("--config", "is_config", is_flag=True, help="Begin a segment instead, with the options that follow.")
+@click.option("--name", metavar="TEXT", help="What is optimized.")
+@click.option("--metric-name", metavar="NAME", help="The primary metric's, as its METRIC line has it: val_bpb.")
+@click.option("--metric-unit", metavar="TEXT", help="Its unit.")
+@click.option("--direction", metavar="lower|higher", help="Which way it improves: lower.")
+def log_experiment(workspace: Workspace, is_config: bool, **given: str | None) -> int:
+    """Append one experiment of an outside agent to the ledger, and print its line.
+
+    The agent skill's log-experiment.sh takes the same options and calls this.
+    """
+    said = outside.Said(**{each.name: given[each.name] for each in fields(outside.Said)})
+    config = outside.SaidConfig(**{each.name: given[each.name] for each in fields(outside.SaidConfig)})
+    outside.refuse_mixed(said, config, is_config=is_config)
+    line = outside.begin_segment(workspace, config) if is_config else outside.record(workspace, said)
+    sys.stdout.buffer.write(line + b"\n")
+    return 0
 
 
 @cli.command("metrics")

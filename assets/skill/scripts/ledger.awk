@@ -33,9 +33,9 @@ function check_experiment(    key) {
     require("metric")
     require("status")
     require("description")
-    if ("run" in given && ENVIRON["LOG_RUN"] !~ /^[1-9][0-9]*$/)
+    if ("run" in given && !is_count(ENVIRON["LOG_RUN"], 1))
         refuse("--run " shown(ENVIRON["LOG_RUN"]) " is no whole number from 1.")
-    if ("segment" in given && ENVIRON["LOG_SEGMENT"] !~ /^(0|[1-9][0-9]*)$/)
+    if ("segment" in given && !is_count(ENVIRON["LOG_SEGMENT"], 0))
         refuse("--segment " shown(ENVIRON["LOG_SEGMENT"]) " is no whole number from 0.")
     if (ENVIRON["LOG_COMMIT"] != "" && (ENVIRON["LOG_COMMIT"] !~ /^[0-9a-f]+$/ || length(ENVIRON["LOG_COMMIT"]) < 4 || \
                                         length(ENVIRON["LOG_COMMIT"]) > 64))
@@ -48,13 +48,15 @@ function check_experiment(    key) {
     check_text("description", ENVIRON["LOG_DESCRIPTION"])
     if (ENVIRON["LOG_DESCRIPTION"] ~ /^[ \t\r\n]*$/) refuse("--description is empty: say what was tried.")
     metrics = "metrics" in given ? object(ENVIRON["LOG_METRICS"], top) : "{}"
-    if ("metrics" in given) for (key in top) if (top[key] !~ /^[-0-9]/) metrics = ""
+    if ("metrics" in given) for (key in top) if (number(top[key]) == "") metrics = ""
     if (metrics == "") refuse("--metrics is no JSON object of finite numbers, such as {\"peak_memory_mb\": 44200}.")
     asi = "asi" in given ? object(ENVIRON["LOG_ASI"], top) : "{}"
     if (asi == "") refuse("--asi is no JSON object, such as {\"hypothesis\": \"a higher LR converges faster\"}.")
     if (status == "keep" && metric == "null") refuse("a kept experiment has a metric: --status keep and --metric null exclude each other.")
     if (status == "crash" && metric != "null" && metric + 0 == 0) metric = "null"
 }
+
+function is_count(text, least) { return text ~ /^(0|[1-9][0-9]*)$/ && length(text) < 10 && text + 0 >= least }
 
 function require(name) { if (!(name in given)) refuse("Missing option '--" name "'.") }
 
@@ -135,10 +137,10 @@ END {
     }
     next_run = last_run + 1
     if ("run" in given && ENVIRON["LOG_RUN"] + 0 != next_run)
-        refuse("run " shown_number(ENVIRON["LOG_RUN"]) " is not the next one, which is " next_run ": leave --run out.")
+        refuse("run " ENVIRON["LOG_RUN"] " is not the next one, which is " next_run ": leave --run out.")
     current = segment < 0 ? 0 : segment
     if ("segment" in given && ENVIRON["LOG_SEGMENT"] + 0 != current)
-        refuse("segment " shown_number(ENVIRON["LOG_SEGMENT"]) " is not the current one, which is " current ": --config begins the next.")
+        refuse("segment " ENVIRON["LOG_SEGMENT"] " is not the current one, which is " current ": --config begins the next.")
     if (segment < 0) {
         print config("Optimize val_bpb", "val_bpb", "bpb", "lower")
         begin("\"lower\"")
@@ -149,8 +151,6 @@ END {
     line = line ",\"timestamp\":" (ENVIRON["LOG_NOW"] == "" ? 0 : ENVIRON["LOG_NOW"]) ",\"segment\":" current
     print line ",\"confidence\":" confidence() ",\"asi\":" asi ",\"id\":\"" ENVIRON["LOG_ID"] "\"}"
 }
-
-function shown_number(text) { return substr(text, 1, 20) }
 
 function config(name, metric, unit, best) {
     return "{\"type\":\"config\",\"name\":" quoted(name) ",\"metricName\":" quoted(metric) ",\"metricUnit\":" quoted(unit) \
@@ -164,8 +164,9 @@ function confidence(    each, middle, distance, spread, found) {
     for (each = 1; each <= measured; each++) distance[each] = absolute(of[each] - middle)
     spread = median(distance)
     if (spread == 0) return "null"
-    found = decimal(absolute(best_kept - baseline) / spread)
-    return found ~ /^[-+0-9.e]+$/ ? found : "null"
+    found = sprintf("%.3f", absolute(best_kept - baseline) / spread)
+    sub(/\.?0*$/, "", found)
+    return found ~ /^[0-9.]+$/ ? found : "null"
 }
 
 function absolute(value) { return value < 0 ? -value : value }
@@ -178,13 +179,4 @@ function median(list,    each, other, value, sorted) {
     }
     each = int((measured + 1) / 2)
     return measured % 2 ? sorted[each] : (sorted[each] + sorted[each + 1]) / 2
-}
-
-# The shortest decimal number that reads back as this one.
-function decimal(value,    digits, text) {
-    for (digits = 15; digits <= 17; digits++) {
-        text = sprintf("%." digits "g", value)
-        if (text + 0 == value) break
-    }
-    return text
 }

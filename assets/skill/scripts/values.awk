@@ -134,7 +134,8 @@ function object(text, top,    rest, out, nest, expected, c, size, token, key, fr
             else if (match(rest, /^(true|false|null)/)) size = RLENGTH
             else if (match(rest, /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/)) {
                 size = RLENGTH
-                if (number(substr(rest, 1, size)) == "") return ""
+                token = substr(rest, 1, size)
+                if (size > 4300 || (token ~ /[.eE]/ && number(token) == "")) return ""
             } else return ""
             if (!size) return ""
             if (length(nest) == 1) from = length(out) + 1
