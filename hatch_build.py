@@ -1,5 +1,7 @@
 """Puts the agent skill together in the wheel: a copy of each file that assets/skill.toml names."""
 
+import shutil
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,10 @@ class SkillTemplate(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         house = Path(self.root)
-        template = tomllib.loads((house / "assets" / "skill.toml").read_text("utf-8"))["template"]
-        for name, source in template.items():
-            build_data["force_include"][str(house / source)] = f"assets/skill/template/{name}"
+        self._copies = tempfile.TemporaryDirectory()  # a file that is included from its own place would leave it
+        for name, source in tomllib.loads((house / "assets" / "skill.toml").read_text("utf-8"))["template"].items():
+            copy = shutil.copy(house / source, Path(self._copies.name) / name)
+            build_data["force_include"][str(copy)] = f"assets/skill/template/{name}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        self._copies.cleanup()
