@@ -57,15 +57,18 @@ function utf8(text,    at, size, code, more, low, high) {
     return !more
 }
 
-# A text as a JSON string.
-function quoted(text,    out, c) {
+# A text as a JSON string. Long ones are taken in pieces, for what is cut off again and again is copied each time.
+function quoted(text,    out, at, piece, c) {
     out = ""
-    while (match(text, /["\\\001-\037]/)) {
-        c = substr(text, RSTART, 1)
-        out = out substr(text, 1, RSTART - 1) escaped(c)
-        text = substr(text, RSTART + 1)
+    for (at = 1; (piece = substr(text, at, 400)) != ""; at += 400) {
+        while (match(piece, /["\\\001-\037]/)) {
+            c = substr(piece, RSTART, 1)
+            out = out substr(piece, 1, RSTART - 1) escaped(c)
+            piece = substr(piece, RSTART + 1)
+        }
+        out = out piece
     }
-    return "\"" out text "\""
+    return "\"" out "\""
 }
 
 function escaped(c,    code) {
@@ -77,20 +80,26 @@ function escaped(c,    code) {
 }
 
 # How long the JSON string is that the text begins with, its quotes included; 0 where that is none.
-function string(text,    size, step) {
-    text = substr(text, 2)
-    size = 1
-    while (match(text, /["\\\001-\037]/)) {
-        if (substr(text, RSTART, 1) == "\"") return size + RSTART
-        size += RSTART - 1
-        text = substr(text, RSTART)
-        if (text ~ /^\\["\\\/bfnrt]/) step = 2
-        else if (text ~ /^\\u[dD][89abAB][0-9a-fA-F][0-9a-fA-F]\\u[dD][c-fC-F][0-9a-fA-F][0-9a-fA-F]/) step = 12
-        else if (text ~ /^\\u[dD][89a-fA-F]/) return 0
-        else if (text ~ /^\\u[0-9a-fA-F][0-9a-fA-F][0-9a-fA-F][0-9a-fA-F]/) step = 6
-        else return 0
-        size += step
-        text = substr(text, step + 1)
+function string(text,    at, size, piece, step) {
+    size = length(text)
+    for (at = 2; (piece = substr(text, at, 400)) != "";) {
+        for (;;) {
+            if (!match(piece, /["\\\001-\037]/)) {
+                at += length(piece)
+                break
+            }
+            at += RSTART - 1
+            piece = substr(piece, RSTART)
+            if (piece ~ /^"/) return at
+            if (length(piece) < 12 && at + length(piece) <= size) break
+            if (piece ~ /^\\["\\\/bfnrt]/) step = 2
+            else if (piece ~ /^\\u[dD][89abAB][0-9a-fA-F][0-9a-fA-F]\\u[dD][c-fC-F][0-9a-fA-F][0-9a-fA-F]/) step = 12
+            else if (piece ~ /^\\u[dD][89a-fA-F]/) return 0
+            else if (piece ~ /^\\u[0-9a-fA-F][0-9a-fA-F][0-9a-fA-F][0-9a-fA-F]/) step = 6
+            else return 0
+            at += step
+            piece = substr(piece, step + 1)
+        }
     }
     return 0
 }
