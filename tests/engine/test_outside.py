@@ -295,8 +295,8 @@ def test_a_place_that_holds_no_ledger_is_refused_by_both(shell: Shell, tmp_path:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--nonsense", "1"), "No such option: --nonsense"),
-        (("-x",), "No such option: -x"),
+        (("--nonsense", "1"), "No such option '--nonsense'."),
+        (("-x",), "No such option '-x'."),
         (("word",), "Got unexpected extra argument (word)"),
         (("--metric",), "Option '--metric' requires an argument."),
         (("--config", "--metric", "1"), "--metric belongs to an experiment, and --config begins a segment."),

@@ -75,7 +75,7 @@ while [ "$#" -gt 0 ]; do
     --metric-unit) LOG_METRIC_UNIT=$value ;;
     --direction) LOG_DIRECTION=$value ;;
     --dir) dir=$value ;;
-    *) fail 2 "No such option: $option" ;;
+    *) fail 2 "No such option '$option'." ;;
     esac
     [ -n "$has_value" ] || fail 2 "Option '$option' requires an argument."
     LOG_GIVEN="$LOG_GIVEN ${option#--}"
