@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from git import Git
@@ -43,7 +43,7 @@ UNDER_WAY = {
     "rebase-apply": "rebase",
 }
 """Files in .git that say what a person is in the middle of."""
-REGULAR, EXECUTABLE = "100644", "100755"
+REGULAR, EXECUTABLE, DIRECTORY = "100644", "100755", "040000"
 
 
 class BranchMovedError(WorkFailed):
@@ -131,6 +131,24 @@ class Repository:
             else None
         )
 
+    def is_ancestor(self, earlier: str, later: str) -> bool:
+        """Whether a commit is another one, or comes before it."""
+        return self._succeeds("merge-base", "--is-ancestor", earlier, later)
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The last commit that both have; None where they have none."""
+        return self._run("merge-base", one, other) if self._succeeds("merge-base", one, other) else None
+
+    def commits(self, since: str, until: str, *paths: str) -> list[str]:
+        """Those after ``since`` up to ``until`` that change one of the paths, the oldest first."""
+        listed = self._run("log", "--reverse", "--format=%H", f"{since}..{until}", "--", *_literally(paths))
+        return listed.split()
+
+    def find_subject(self, subject: str, until: str) -> str | None:
+        """The last commit up to ``until`` whose message begins with this line."""
+        listed = self._run("log", "--format=%H", "--fixed-strings", f"--grep={subject}", until).split()
+        return next((each for each in listed if self.message(each).split("\n", 1)[0] == subject), None)
+
     def trailer(self, commit: str, name: str) -> str:
         """The value of a trailer in a commit's message; empty where it has none."""
         return self._run("log", "-1", f"--format=%(trailers:key={name},valueonly,separator=%x1e)", commit).strip()
@@ -177,15 +195,45 @@ class Repository:
             self.settle(*files)
         return sha
 
+    def draft(self, parent: str, source: str, paths: Iterable[str], message: str, *, author: str = "") -> str:
+        """A commit on ``parent`` that has these paths as ``source`` has them; returns its sha. No branch has it yet.
+
+        ``author``: a commit whose author, and time, it gets; empty: whoever commits here, now.
+        """
+        tree = self._tree(parent, {path: self.entry(source, path) for path in paths})
+        whose = {}
+        if author:
+            said = self._run("log", "-1", "--encoding=UTF-8", "--format=%an%x1f%ae%x1f@%ad", "--date=raw", author)
+            name, email, date = said.split("\x1f")
+            whose = {"GIT_AUTHOR_NAME": name or email, "GIT_AUTHOR_EMAIL": email, "GIT_AUTHOR_DATE": date}
+        return self._run("commit-tree", tree, "-m", message, "-p", parent, env=self._identity() | whose)
+
+    def create_branch(self, branch: str, sha: str, message: str) -> None:
+        """A new branch at a commit; nothing else changes. Raises WorkFailed where there is one of that name."""
+        self._run("update-ref", "-m", message, f"refs/heads/{branch}", sha, NO_COMMIT)
+
+    def what_refuses_branch(self, branch: str) -> str:
+        """Why no branch of this name can be created, as the rest of a sentence; empty where it can."""
+        if not self._succeeds("check-ref-format", "--branch", branch):
+            return f"{branch!r} is no name for a branch"
+        if self.has_branch(branch):
+            return f"the branch {branch} exists already"
+        above = (branch.rsplit("/", count)[0] for count in range(1, branch.count("/") + 1))
+        if taken := next((each for each in above if self.has_branch(each)), ""):
+            return f"a branch named {taken} is in the way of {branch}"
+        if below := self._run("for-each-ref", "--format=%(refname:short)", f"refs/heads/{branch}/"):
+            return f"the branch {below.split()[0]} is in the way of {branch}"
+        return ""
+
     def settle(self, *paths: str) -> None:
         """Make the work tree and the index agree with HEAD on these files, and on no others."""
         entries = []
         for path in paths:
-            content = self.read("HEAD", path)
-            if content is None:
+            content, committed = self.read("HEAD", path), self.entry("HEAD", path)
+            if content is None or committed is None:
                 continue
             target = self.root / path
-            mode, blob = self._entry("HEAD", path)
+            mode, blob = committed
             if not target.is_file() or target.is_symlink() or target.read_bytes() != content:
                 write_atomically(target, content, scratch=self._scratch)
             if mode == EXECUTABLE:
@@ -217,15 +265,25 @@ class Repository:
         self._run("symbolic-ref", "-m", message, "HEAD", f"refs/heads/{branch}")
         self.settle(*paths)
 
-    def _tree(self, parent: str | None, changes: Mapping[str, tuple[str, str]]) -> str:
-        """A tree: ``parent``'s with these (mode, blob) entries, through an index of its own."""
+    def entry(self, revision: str, path: str) -> tuple[str, str] | None:
+        """A path's mode and blob in a commit; None where it has no such file."""
+        listed = self._run("ls-tree", "--full-tree", revision, "--", path)
+        mode, _, rest = listed.partition(" ")
+        return (mode, rest.split()[1]) if listed and mode != DIRECTORY else None
+
+    def _tree(self, parent: str | None, changes: Mapping[str, tuple[str, str] | None]) -> str:
+        """A tree: ``parent``'s with these (mode, blob) entries, or without them, through an index of its own."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="index-") as directory:
             env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
             if parent is not None:
                 self._run("read-tree", parent, env=env)
-            for path, (mode, blob) in changes.items():
-                self._run("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=env)
+            for path, entry in changes.items():
+                if entry is None:
+                    self._run("update-index", "--force-remove", "--", path, env=env)
+            for path, entry in changes.items():
+                if entry is not None:
+                    self._run("update-index", "--add", "--cacheinfo", f"{entry[0]},{entry[1]},{path}", env=env)
             return self._run("write-tree", env=env)
 
     def _commit_object(self, files: Mapping[str, bytes], message: str, parent: str | None) -> str:
@@ -252,15 +310,9 @@ class Repository:
             file.flush()
             return self._run("hash-object", "-w", "--no-filters", file.name)
 
-    def _entry(self, revision: str, path: str) -> tuple[str, str]:
-        listed = self._run("ls-tree", revision, "--", path)
-        mode, _, rest = listed.partition(" ")
-        return mode, rest.split()[1]
-
     def _mode(self, parent: str | None, path: str) -> str:
-        if parent is not None and self._succeeds("cat-file", "-e", f"{parent}:{path}"):
-            return self._entry(parent, path)[0]
-        return EXECUTABLE if path.endswith(".sh") else REGULAR
+        present = self.entry(parent, path) if parent is not None else None
+        return present[0] if present else EXECUTABLE if path.endswith(".sh") else REGULAR
 
     def _succeeds(self, *arguments: str) -> bool:
         status, _, _ = self._git.execute([*GIT, *arguments], with_extended_output=True, with_exceptions=False)
@@ -287,6 +339,10 @@ class Repository:
                         f"git's lock {lock[1]} stays: if no git command is running in {self.root}, remove it."
                     ) from error
             time.sleep(0.1)
+
+
+def _literally(paths: Iterable[str]) -> list[str]:
+    return [f":(top,literal){path}" for path in paths]
 
 
 _LOCKED = re.compile(r"'([^']*\.lock)': File exists")

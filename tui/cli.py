@@ -26,6 +26,7 @@ from engine import (
     commands,
     demo,
     doctor,
+    finishing,
     launch,
     obstacles,
     outside,
@@ -304,6 +305,30 @@ def export_session(path: Path, form: str | None, output: Path | None, segment: i
     target = output or Path(f"{report.facts.name or 'autoresearch'}.{form}")
     for written in exporting.write(report, form, target, force=force):
         print(written)
+    return 0
+
+
+@cli.command("finish")
+@directory()
+@click.option("--branch", default="", help="What the new branch is called; finished/TAG-DATE as a rule.")
+@click.option("--squash", is_flag=True, help="One commit for all.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def finish_session(workspace: Workspace, branch: str, squash: bool, dry_run: bool, yes: bool) -> int:
+    """Make what was kept a clean branch: one commit for each kept change, from where the session began.
+
+    The session's branch, the work tree and what is staged stay as they are.
+    """
+    with finishing.scratch() as scratch:
+        finisher = finishing.finisher(workspace, Path(scratch))
+        plan = finisher.plan(branch, squash=squash)
+        print(plan.text)
+        if dry_run:
+            return 0
+        if _has_terminal() and not yes:
+            click.confirm("Make this branch?", default=True, abort=True)
+        finisher.carry_out(plan)
+    print(finishing.what_next(workspace, plan))
     return 0
 
 
