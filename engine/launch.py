@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine import allocator, preflight, sessions
+from engine import allocator, notifying, preflight, sessions
 from engine.errors import UnusableWorkspace, WorkFailed
 from engine.events import Event
 from engine.history import History
@@ -44,7 +44,7 @@ def run_engine(
     settings, repository = preflight.inspect(workspace)
     if verification is None:
         preflight.require_proposer(workspace, settings, proposer)
-    with holding(workspace) as holder:
+    with holding(workspace) as holder, notifying.notifying(workspace, settings.notify, listener) as hears:
         sessions.remember(workspace)
         loop = Loop(
             workspace=workspace,
@@ -54,7 +54,7 @@ def run_engine(
             proposer=proposer,
             verification=verification,
             waits_on_trouble=waits_on_trouble,
-            listener=listener,
+            listener=hears,
             announce=lambda: announce(workspace, holder),
         )
         return asyncio.run(_until_signalled(loop))

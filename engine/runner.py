@@ -49,7 +49,9 @@ ALLOWED = frozenset(
     "XDG_CACHE_HOME HF_HOME HF_HUB_CACHE HF_ENDPOINT HF_HUB_OFFLINE".split()
 )
 ALLOWED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TRITON_", "OMP_", "MKL_", "AUTORESEARCH_")
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|PWD|BEARER|PRIVATE|CREDENTIAL|_PAT$|_PAT_|AUTH(?!OR)", re.IGNORECASE)
+SECRET = re.compile(
+    r"KEY|TOKEN|SECRET|PASS|PWD|BEARER|PRIVATE|CREDENTIAL|_PAT$|_PAT_|AUTH(?!OR)|NOTIF|URLS|WEBHOOK", re.IGNORECASE
+)
 """NVIDIA_API_KEY is one, for all its prefix."""
 OWN_PYTHON = ("PYTHONPATH", "PYTHONHOME")
 """Where the supervisor finds itself, if not where the engine's Python looks anyway."""

@@ -152,6 +152,18 @@ class PriceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """That it writes, thoughts included."""
 
 
+class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Messages to a person who is away."""
+
+    on: list[Literal["incumbent", "stop", "stall"]] = []
+    """What they are sent for; nothing: none are."""
+    urls: str = "APPRISE_URLS"
+    """The name of the environment variable that says where to, for the URLs are secrets; where it is not set, the
+    file notify of the person's configuration does."""
+    stall_minutes: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 30.0
+    """So long nothing must happen for it to be a stall."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of autoresearch.toml."""
 
@@ -168,6 +180,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     briefing: BriefingSettings = BriefingSettings()
     chat: ChatSettings = ChatSettings()
     hybrid: HybridSettings = HybridSettings()
+    notify: NotifySettings = NotifySettings()
 
 
 PROPOSERS = get_args(get_type_hints(Settings)["proposer"])
