@@ -10,23 +10,23 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 import pynvml
 from git.exc import GitError
 
-from engine import ledger, obstacles, preflight, settings
+from engine import checkup, obstacles, preflight, settings
 from engine.errors import AutoresearchError, UnusableWorkspace
+from engine.finding import Finding
 from engine.initialize import TEMPLATE
 from engine.presence import engine_of
-from engine.repository import FALLBACK_IDENTITY, Repository
+from engine.repository import FALLBACK_IDENTITY
 from engine.runner import environment_of_prepare
 from engine.settings import Settings
 from engine.words import counted
-from engine.workspace import GUARDED, PREPARE, PYPROJECT, SETTINGS, Workspace
+from engine.workspace import PREPARE, PYPROJECT, Workspace
 
 ASK_SECONDS = 180
 """A first import of torch from a network disk takes its time."""
@@ -38,6 +38,8 @@ SCARCE, TIGHT = 1 * GIB, 10 * GIB
 FEW_INODES = 1000
 MUCH_IN_USE = 0.1
 """A share of the GPU's memory that others use."""
+HOPPER = "9."
+KERNELS = "kernels"
 BUDGET = "FLOP_BUDGET"
 """The constant of prepare.py by which a run's budget is work, and no clock."""
 
@@ -53,25 +55,15 @@ said = {"python": sys.version.split()[0], "packages": found}
 try:
     import torch
     said["torch"] = str(torch.__version__)
+    said["cuda"] = str(torch.version.cuda or "")
     if torch.cuda.is_available():
         said["device"] = torch.cuda.get_device_name(0)
         said["capability"] = "{}.{}".format(*torch.cuda.get_device_capability(0))
+        said["built_for"] = torch.cuda.get_arch_list()
 except Exception as error:
     said["trouble"] = " ".join(f"{type(error).__name__}: {error}".split())[:200]
 print("\\n" + json.dumps(said))
 """
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str
-    ok: bool | None
-    """None: it is no obstacle, but a person may want to know it."""
-    said: str
-    remedy: str = ""
-    """What to do; empty where ``said`` has it, or nothing is to be done."""
 
 
 class Probed(msgspec.Struct, frozen=True):
@@ -83,6 +75,10 @@ class Probed(msgspec.Struct, frozen=True):
     torch: str = ""
     device: str = ""
     capability: str = ""
+    cuda: str = ""
+    """That torch was built with; empty for a build that knows only the CPU."""
+    built_for: tuple[str, ...] = ()
+    """sm_90, compute_120, …: the GPUs whose code the build holds."""
     trouble: str = ""
 
 
@@ -92,28 +88,35 @@ def examine(
     """The findings, one after the other; some take seconds. ``chosen`` and ``wants_gpu``: of a session to be begun."""
     yield from _looked("git", lambda: _git(workspace))
     has_session = preflight.has_session(workspace)
-    yield from _looked("session", lambda: _session(workspace, has_session))
+    of_session = _looked("session", lambda: _session(workspace, has_session))
+    yield from of_session
+    if has_session:
+        for name, look in checkup.looks(workspace):
+            yield from _looked(name, look)
+    is_known = True
     if chosen is None:
         try:
             chosen = settings.load(workspace)
         except AutoresearchError as error:
-            yield Finding("settings", False, str(error))
-            return
+            if str(error) not in [each.said for each in of_session]:
+                yield Finding("settings", False, str(error))
+            chosen, is_known = Settings(), False
     known = chosen
-    if has_session:
-        yield from _looked("guarded", lambda: _guarded(workspace))
     yield from _looked("disk", lambda: _disk(workspace))
-    yield from _looked("uv", lambda: _uv(known))
+    if is_known:
+        yield from _looked("uv", lambda: _uv(known))
     wants = _wants_gpu(workspace) if wants_gpu is None else wants_gpu
     yield from _looked("GPU", lambda: _gpu(wants, has_engine=engine_of(workspace) is not None))
-    yield from _looked("python", lambda: _python(workspace, known))
-    yield from _looked("data", lambda: _data(workspace, known))
-    yield proposer(workspace, known)
+    if is_known:
+        yield from _looked("python", lambda: _python(workspace, known))
+        yield from _looked("data", lambda: _data(workspace, known))
+        yield proposer(workspace, known)
+        yield from _looked("messages", lambda: checkup.messages(known))
 
 
 def proposer(workspace: Workspace, chosen: Settings) -> Finding:
     """Whether the one that is chosen can work here."""
-    return _looked("proposer", lambda: _proposer(workspace, chosen))[0]
+    return _looked("proposer", lambda: checkup.proposer(workspace, chosen))[0]
 
 
 def _looked(name: str, look: Callable[[], Finding | list[Finding]]) -> list[Finding]:
@@ -157,20 +160,7 @@ def _session(workspace: Workspace, has_session: bool) -> Finding:
         said = f"none was begun in {workspace.root}."
         return Finding("session", None, said, f"`autoresearch-tui {workspace.root}` begins one.")
     _, repository = preflight.inspect_files(workspace)
-    runs = counted(len(ledger.read(workspace.ledger).experiments), "run")
-    holder = engine_of(workspace)
-    engine = f"the engine with process id {holder.pid} runs" if holder else "no engine runs"
-    return Finding("session", True, f"{repository.branch()}, {runs}, {engine}")
-
-
-def _guarded(workspace: Workspace) -> Finding:
-    repository = Repository(workspace.root, workspace.state)
-    there = [name for name in GUARDED if os.path.lexists(workspace.root / name)]
-    if changed := [name for name in there if not repository.is_clean(name)]:
-        verb = "is" if len(changed) == 1 else "are"
-        remedy = "`git diff` shows how; commit it if it is meant, or `git restore` it."
-        return Finding("guarded", None, f"{', '.join(changed)} {verb} not as committed.", remedy)
-    return Finding("guarded", True, f"{', '.join(there)}: as committed")
+    return Finding("session", True, f"on {repository.branch()}, with all that it needs")
 
 
 def _disk(workspace: Workspace) -> Finding:
@@ -244,7 +234,7 @@ def _python(workspace: Workspace, chosen: Settings) -> list[Finding]:
             return [Finding("python", None, said, "`autoresearch-tui prepare` has uv make it.")]
     wanted = _packages(workspace)
     done = subprocess.run(
-        [python, "-c", PROBE, json.dumps(wanted)],
+        [python, "-c", PROBE, json.dumps([*wanted, KERNELS])],
         cwd="/",
         env=environment_of_prepare(chosen.run),
         stdin=subprocess.DEVNULL,
@@ -272,11 +262,42 @@ def _torch(probed: Probed, how: str) -> list[Finding]:
         is_missing = "torch" in probed.packages and not probed.packages["torch"]
         return [] if is_missing else [Finding("torch", False, f"{probed.trouble}.", f"{how} installs it anew.")]
     if probed.device:
-        return [Finding("torch", True, f"{probed.torch} on {probed.device} (compute capability {probed.capability})")]
+        said = f"{probed.torch} on {probed.device} (compute capability {probed.capability})"
+        if not runs_on(probed.capability, probed.built_for):
+            remedy = f"{how} a build that knows this GPU."
+            return [Finding("torch", False, f"{said}, but it is built for {', '.join(probed.built_for)}.", remedy)]
+        return [Finding("torch", True, said), *_attention(probed)]
     if has_gpu():
+        if not probed.cuda:
+            remedy = f"{how} a CUDA build of torch."
+            return [Finding("torch", False, f"{probed.torch} is built for the CPU, and there is a GPU.", remedy)]
         remedy = f"{how} a CUDA build of torch that this driver can run."
         return [Finding("torch", False, f"{probed.torch} cannot use the GPU{_because(probed)}.", remedy)]
     return [Finding("torch", True, f"{probed.torch} on the CPU")]
+
+
+def runs_on(capability: str, built_for: Iterable[str]) -> bool:
+    """Whether a build of torch holds code for a GPU: of its own generation, or such as any later one compiles."""
+    major, minor = (int(each) for each in capability.split("."))
+    for each in built_for:
+        kind, _, number = each.partition("_")
+        if not (digits := re.match(r"\d+", number)):
+            continue
+        theirs = divmod(int(digits[0]), 10)
+        if theirs <= (major, minor) and (kind == "compute" or theirs[0] == major):
+            return True
+    return not any(built_for)
+
+
+def _attention(probed: Probed) -> list[Finding]:
+    """The kernel of Flash Attention 3, which only a Hopper card runs."""
+    if not probed.capability.startswith(HOPPER):
+        return []
+    if version := probed.packages.get(KERNELS):
+        return [Finding("attention", True, f"Flash Attention 3, by {KERNELS} {version}; its first use downloads it")]
+    remedy = "`uv sync --extra hopper` installs it."
+    said = f"{KERNELS} is not installed: torch's own attention is used, and Flash Attention 3 is faster."
+    return [Finding("attention", None, said, remedy)]
 
 
 def _because(probed: Probed) -> str:
@@ -318,17 +339,3 @@ def _data(workspace: Workspace, chosen: Settings) -> Finding:
     if lack := preflight.what_data_lacks(workspace, chosen):
         return Finding("data", False, lack if lack.endswith(".") else f"{lack}.")
     return Finding("data", True, f"data and tokenizer are there, {PREPARE} says")
-
-
-def _proposer(workspace: Workspace, chosen: Settings) -> Finding:
-    preflight.require_proposer(workspace, chosen)
-    name = chosen.proposer
-    if name == "search":
-        return Finding("proposer", True, "search: over the knobs of train.py; needs no model")
-    who = chosen.hybrid.proposer if name == "hybrid" else name
-    what = {
-        "agent": " ".join(chosen.agent.command),
-        "command": chosen.command.preset or " ".join(chosen.command.command),
-        "chat": f"{chosen.chat.model} at {chosen.chat.base_url}",
-    }[who]
-    return Finding("proposer", True, f"{name}: {what}, as {SETTINGS} says")

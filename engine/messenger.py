@@ -42,7 +42,7 @@ def what_is_wrong(settings: NotifySettings) -> str:
     if not found:
         return f"neither {settings.urls} nor {urls_file()} says where to: one of apprise's URLs a line"
     if wrong := [number for number, url in enumerate(found, 1) if not _is_known(url)]:
-        return f"apprise does not know what to make of {_which(wrong, len(found))} in {_where(settings)}"
+        return f"apprise does not know what to make of {_which(wrong, len(found))} in {where(settings)}"
     return ""
 
 
@@ -65,7 +65,7 @@ def send(settings: NotifySettings, title: str, body: str, kind: str = "info") ->
             is_sent = False
         if not is_sent:
             failed.append(number)
-    return f"{_which(failed, len(found))} in {_where(settings)} takes no messages" if failed else ""
+    return f"{_which(failed, len(found))} in {where(settings)} takes no messages" if failed else ""
 
 
 def _is_known(url: str) -> bool:
@@ -86,5 +86,15 @@ def _which(numbers: list[int], of: int) -> str:
     return "the URL" if of == 1 else f"URL {names} of {counted(of, 'URL').split()[0]}"
 
 
-def _where(settings: NotifySettings) -> str:
+def where(settings: NotifySettings) -> str:
+    """What says where messages go."""
     return settings.urls if os.environ.get(settings.urls, "").split() else str(urls_file())
+
+
+def is_open_to_others(settings: NotifySettings) -> bool:
+    """Whether the file with the URLs, where it is used, can be read by other users of the machine."""
+    if os.environ.get(settings.urls, "").split():
+        return False
+    with suppress(OSError):
+        return bool(urls_file().stat().st_mode & 0o077)
+    return False

@@ -242,9 +242,22 @@ class Repository:
         for entry in entries:
             self._run("update-index", "--add", "--cacheinfo", entry)
 
+    @property
+    def exclude(self) -> Path:
+        """The file of this repository's own ignore rules (.git/info/exclude)."""
+        return self.root / self._run("rev-parse", "--git-path", "info/exclude")
+
+    def ignores(self, path: str) -> bool:
+        """Whether git leaves a path alone, be it there or not."""
+        return self._succeeds("check-ignore", "--quiet", "--no-index", "--", path)
+
+    def is_tracked(self, path: str) -> bool:
+        """Whether anything at a path is in the index."""
+        return bool(self._run("ls-files", "--", f":(top,literal){path}"))
+
     def ignore(self, patterns: str) -> None:
-        """Have git ignore these here, on every branch, with no file of the person's changed (.git/info/exclude)."""
-        exclude = self.root / self._run("rev-parse", "--git-path", "info/exclude")
+        """Have git ignore these here, on every branch, with no file of the person's changed."""
+        exclude = self.exclude
         present = exclude.read_text("utf-8") if exclude.exists() else ""
         missing = [line for line in patterns.splitlines() if line not in present.splitlines()]
         if missing:

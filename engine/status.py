@@ -194,6 +194,11 @@ def _said(workspace: Workspace) -> tuple[events.Paused | None, Spent]:
     return pause, in_vain
 
 
+def pause_of(workspace: Workspace) -> events.Paused | None:
+    """The pause that holds, if one does."""
+    return _said(workspace)[0]
+
+
 def _spent(spent: Spent) -> str:
     """$0.42, 1.2M tokens, 12 min of proposing."""
     took = f"{_ago(spent.seconds)} of proposing" if spent.seconds else ""

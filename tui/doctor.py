@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 
-from engine.doctor import Finding
+from engine.finding import Finding
 from tui.spans import Span, Spans, wrap
 from tui.text import clean
 

@@ -13,8 +13,9 @@ from textual.widgets import Input, Label
 
 from engine import beginning, preflight, settings
 from engine.beginning import Plan
-from engine.doctor import Finding, has_gpu
+from engine.doctor import has_gpu
 from engine.errors import AutoresearchError
+from engine.finding import Finding
 from engine.initialize import PROFILES
 from engine.settings import PROPOSERS
 from engine.workspace import SETTINGS, Workspace

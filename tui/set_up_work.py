@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 from engine import beginning, doctor
 from engine.beginning import Plan
-from engine.doctor import Finding
 from engine.errors import AutoresearchError
+from engine.finding import Finding
 from engine.workspace import Workspace
 from tui.doctor import terminal_findings
 

@@ -1,7 +1,9 @@
 """The doctor: each thing that is missing is found, said and remedied in words; nothing is changed."""
 
+import json
 import os
 import shutil
+import socket
 import stat
 import sys
 from collections.abc import Callable
@@ -10,10 +12,14 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from engine import doctor
-from engine.doctor import Finding, examine
+from engine import doctor, events, journal, messenger
+from engine.doctor import examine
+from engine.events import EventLog
+from engine.finding import Finding
 from engine.initialize import Profile, initialize
-from engine.settings import AgentSettings, RunSettings, Settings
+from engine.journal import InFlight, Phase
+from engine.presence import holding
+from engine.settings import AgentSettings, ChatSettings, NotifySettings, RunSettings, Settings
 from engine.workspace import Workspace
 from tests.engine.workspaces import git, make, snapshot
 
@@ -47,11 +53,8 @@ def test_a_sound_workspace_has_nothing_wrong_and_is_left_as_it_is(
     findings = found(workspace)
     assert [each for each in findings.values() if each.ok is False] == [findings["data"]]
     assert "autoresearch-tui prepare" in findings["data"].said
-    assert (
-        findings["session"].ok
-        and "autoresearch/t-" in findings["session"].said
-        and "0 runs" in findings["session"].said
-    )
+    assert findings["session"].ok and "autoresearch/t-" in findings["session"].said
+    assert findings["ignored"].ok and findings["ledger"].said == "0 runs in 1 segment"
     assert findings["guarded"].ok and "prepare.py" in findings["guarded"].said
     assert findings["torch"].ok and findings["python"].ok and "5 packages" in findings["python"].said
     assert findings["proposer"].ok and findings["disk"].name == "disk"
@@ -95,16 +98,130 @@ def test_a_session_that_could_not_start_says_why(
     assert finding.ok is False and words in finding.said
 
 
-def test_settings_that_make_no_sense_end_the_examination(workspace: Workspace) -> None:
-    workspace.settings.write_text("proposer = 3\n")
-    findings = list(examine(workspace))
-    assert findings[-1].ok is False and "autoresearch.toml is not usable" in findings[-1].said
-
-
 def test_a_guarded_file_that_was_edited_is_named(workspace: Workspace) -> None:
     workspace.prepare.write_text("MAX_SEQ_LEN = 512\n")
     finding = found(workspace)["guarded"]
     assert finding.ok is None and finding.said.startswith("prepare.py is not as committed") and "git" in finding.remedy
+
+
+def test_edits_of_train_py_that_are_not_committed_are_named(workspace: Workspace) -> None:
+    assert found(workspace)["train.py"].ok
+    workspace.train.write_text("DEPTH = 5\n")
+    finding = found(workspace)["train.py"]
+    assert finding.ok is None and "not committed" in finding.said and "measured first" in finding.remedy
+
+
+def test_a_ledger_with_lines_that_cannot_be_read_or_none(workspace: Workspace) -> None:
+    assert found(workspace)["ledger"].said == "0 runs in 1 segment"
+    with workspace.ledger.open("a") as file:
+        file.write("garbage\n")
+    finding = found(workspace)["ledger"]
+    assert finding.ok is None and "1 line can't be read, the first is 2" in finding.said
+    workspace.ledger.unlink()
+    finding = found(workspace)["ledger"]
+    assert finding.ok is None and "there is no autoresearch.jsonl" in finding.said
+
+
+def test_an_engine_that_runs_rests_or_was_cut_off(workspace: Workspace) -> None:
+    assert found(workspace)["engine"].said == "none runs"
+    EventLog(workspace).emit(events.Paused(reason="No space left on device"))
+    flight = InFlight(id="x", run=1, phase=Phase.RUNNING, parent="c", description="d", source="search")
+    journal.save(workspace, flight)
+    finding = found(workspace)["engine"]
+    assert finding.ok is None and "`p` resumes" in finding.remedy
+    assert finding.said == "none runs; run 1 was cut off, paused (No space left on device)."
+    workspace.engine_pid.write_text(json.dumps({"pid": 2**22 + 1, "born": 1.0, "started": 1.0}))
+    assert found(workspace)["engine"].ok is None  # it died: what it left behind is no engine
+    with holding(workspace):
+        finding = found(workspace)["engine"]
+        assert finding.ok and f"process id {os.getpid()}" in finding.said and "train.py" not in found(workspace)
+
+
+def test_what_a_session_writes_is_not_to_be_in_git(workspace: Workspace) -> None:
+    assert found(workspace)["ignored"].ok
+    exclude = workspace.root / ".git" / "info" / "exclude"
+    rules = exclude.read_text()
+    exclude.write_text(rules.replace("/run.log\n", ""))
+    finding = found(workspace)["ignored"]
+    assert (
+        finding.ok is None and finding.said == "git does not ignore run.log." and ".git/info/exclude" in finding.remedy
+    )
+    git(workspace.root, "add", "--force", "autoresearch.jsonl")
+    finding = found(workspace)["ignored"]
+    assert finding.ok is False and "git rm -r --cached autoresearch.jsonl" in finding.remedy
+
+
+def test_settings_that_are_no_use_hide_nothing_else_and_are_said_once(workspace: Workspace) -> None:
+    workspace.settings.write_text("proposer = 3\n")
+    findings = list(examine(workspace))
+    assert sum("autoresearch.toml is not usable" in each.said for each in findings) == 1
+    assert {"disk", "GPU", "ledger", "ignored"} <= {each.name for each in findings}
+
+
+def test_an_endpoint_nearby_that_does_not_answer(workspace: Workspace) -> None:
+    def of(url: str) -> Finding:
+        chosen = Settings(proposer="chat", chat=ChatSettings(base_url=url, model="m", key=""))
+        return found(workspace, chosen)["proposer"]
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert of(f"http://localhost:{port}/v1").ok
+    finding = of(f"http://127.0.0.1:{port}/v1")
+    assert finding.ok is False and "nobody answers there" in finding.said and "base_url" in finding.remedy
+    assert of("https://far.example/v1").ok  # not asked
+
+
+def test_messages_are_looked_at_where_they_are_wanted(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("APPRISE_URLS", raising=False)
+    chosen = Settings(notify=NotifySettings(on=["stop"]))
+    assert "messages" not in found(workspace)
+    finding = found(workspace, chosen)["messages"]
+    assert finding.ok is False and "neither APPRISE_URLS nor" in finding.said
+    messenger.urls_file().parent.mkdir()
+    messenger.urls_file().write_text("json://127.0.0.1/secret\n")
+    messenger.urls_file().chmod(0o644)
+    finding = found(workspace, chosen)["messages"]
+    assert finding.ok is None and "chmod 600" in finding.remedy
+    messenger.urls_file().chmod(0o600)
+    finding = found(workspace, chosen)["messages"]
+    assert finding.ok and finding.said.startswith("on stop: 1 URL in") and "secret" not in finding.said
+
+
+@pytest.mark.parametrize(
+    ("capability", "built_for", "runs"),
+    [
+        ("9.0", ("sm_80", "sm_90"), True),
+        ("8.9", ("sm_80", "sm_90"), True),
+        ("9.0", ("sm_90a",), True),
+        ("12.0", ("sm_80", "sm_90"), False),
+        ("12.0", ("sm_80", "compute_90"), True),
+        ("7.0", ("sm_75", "sm_80"), False),
+        ("9.0", (), True),
+    ],
+)
+def test_a_build_of_torch_and_a_gpu(capability: str, built_for: tuple[str, ...], runs: bool) -> None:
+    assert doctor.runs_on(capability, built_for) is runs
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "ok", "words"),
+    [
+        ({"capability": "9.0"}, "attention", None, "kernels is not installed"),
+        ({"capability": "9.0", "packages": {"kernels": "0.12"}}, "attention", True, "kernels 0.12"),
+        ({"capability": "12.0"}, "torch", False, "built for sm_90"),
+    ],
+)
+def test_what_torch_says_of_a_gpu(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, said: dict[str, object], name: str, ok: bool, words: str
+) -> None:
+    told = {"python": "3.12", "torch": "2.13", "cuda": "13.0", "device": "a GPU", "built_for": ["sm_90"]}
+    installed = dict.fromkeys(("numpy", "pyarrow", "rustbpe", "tiktoken", "torch"), "1") | said.pop("packages", {})  # type: ignore[operator]
+    monkeypatch.setattr(doctor, "PROBE", f"print({json.dumps(json.dumps(told | {'packages': installed} | said))})")
+    finding = found(workspace)[name]
+    assert finding.ok is ok and words in finding.said
 
 
 def test_git_that_is_missing_or_knows_nobody(

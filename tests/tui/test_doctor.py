@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.doctor import Finding
+from engine.finding import Finding
 from tests.engine.workspaces import make, snapshot
 from tests.tui.test_cli import call
 from tui import doctor

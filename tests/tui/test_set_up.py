@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from engine import beginning, doctor
 from engine.beginning import Plan, Tell
-from engine.doctor import Finding
+from engine.finding import Finding
 from engine.workspace import Workspace
 from tests.engine.test_doctor import NO_TORCH
 from tests.engine.workspaces import git, make, snapshot
