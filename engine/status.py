@@ -99,10 +99,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def line(self) -> str:
-        """For a status bar."""
-        best = "-" if self.incumbent is None else f"{self.incumbent:.4f}"
+        """For a status bar: nothing in it is of anybody's writing, so that tmux finds no ``#`` to interpret."""
+        best = "-" if self.incumbent is None else _short(self.incumbent)
         standing = f" {self.claim.standing}" if self.claim else ""
-        gain = "" if self.gain is None else f" ({self.gain:+.4f}{standing})"
+        gain = "" if self.gain is None else f" ({_short(self.gain, '+')}{standing})"
         return f"{self._state('paused')} | best {best}{gain} | {counted(self.experiments, 'run')}, {self.kept} kept"
 
     @property
@@ -192,6 +192,11 @@ def _said(workspace: Workspace) -> tuple[events.Paused | None, Spent]:
             case events.ProposalFailed(cost=cost):
                 in_vain += spending.of(cost)
     return pause, in_vain
+
+
+def _short(value: float, sign: str = "") -> str:
+    """Four decimals, but of a metric in microseconds or in millionths four digits."""
+    return f"{value:{sign}.4f}" if value == 0 or 0.0001 <= abs(value) < 1e5 else f"{value:{sign}.4g}"
 
 
 def pause_of(workspace: Workspace) -> events.Paused | None:

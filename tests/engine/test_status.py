@@ -53,6 +53,29 @@ def test_what_was_gained_is_shown(session: Workspace) -> None:
     assert "(run 2)  -0.250000" in seen.text
 
 
+@pytest.mark.parametrize(
+    ("metric", "shown"),
+    [(15230.5, "15230.5000"), (1e300, "1e+300"), (0.00002, "2e-05"), (-3.0, "-3.0000"), (0.0, "0.0000")],
+)
+def test_any_metric_is_short(workspace: Workspace, metric: float, shown: str) -> None:
+    LedgerFile(workspace).open_segment(Config())
+    record(workspace, metric, "keep")
+    assert status.of(workspace).line == f"no engine | best {shown} | 1 run, 0 kept"
+
+
+def test_a_line_for_a_status_bar_holds_nothing_of_anybodys_writing(session: Workspace) -> None:
+    evil = "#[fg=red]#(reboot) \x1b[31m\n"
+    LedgerFile(session).open_segment(Config(name=evil, branch=evil, metric_name=evil))
+    LedgerFile(session).append(Experiment(run=0, metric=1.0, status="keep", description=evil))
+    LedgerFile(session).append(Experiment(run=0, metric=0.5, status="keep", description=evil, source=evil))
+    say(session, events.Paused(reason=evil))
+    fly(session)
+    with holding(session):
+        line = status.of(session).line
+    assert line == "run 4 running, paused | best 0.5000 (-0.5000 unproven) | 2 runs, 1 kept"
+    assert line.isprintable() and line.isascii() and "#" not in line and len(line) <= 100
+
+
 def test_what_is_claimed_follows_the_evidence(session: Workspace) -> None:
     seen = status.of(session)
     assert (seen.claim, seen.floor, seen.repeats) == (None, None, 0)

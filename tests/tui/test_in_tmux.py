@@ -12,7 +12,7 @@ import pytest
 from engine import commands, journal
 from engine.presence import engine_of
 from engine.workspace import Workspace
-from tests.engine.workspaces import PROGRAM, check_settled, environment, experiments, make, until
+from tests.engine.workspaces import PROGRAM, check_settled, environment, experiments, make, run, until
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
@@ -195,3 +195,20 @@ def test_neither_stale_sizes_nor_an_encoding_of_the_shell_spoil_the_screen(
     assert terminal.screen().isascii() and "?" not in terminal.screen()
     terminal.press("q")
     terminal.check_shows("left with 0")
+
+
+def test_the_status_bar_shows_the_session(terminal: Terminal, workspace: Workspace) -> None:
+    """The snippet of the README."""
+    assert run(workspace, "--experiments", "1", seconds=0).returncode == 0
+    terminal.open("sleep 600", 120, 10)
+    terminal.tmux("set", "-g", "status-interval", "1")
+    terminal.tmux("set", "-g", "status-right-length", "100")
+    terminal.tmux("set", "-g", "status-right", f"#({PROGRAM} status --line {workspace.root})")
+    inner = terminal._socket
+    outer = Terminal(workspace.root.parent / "outer")
+    (workspace.root.parent / "outer").mkdir()
+    try:
+        outer.open(f"TMUX= tmux -S {inner} attach", 120, 12)
+        outer.check_shows("no engine | best 1.0184 | 2 runs, ")
+    finally:
+        outer.close()
