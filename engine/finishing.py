@@ -229,6 +229,11 @@ def finisher(workspace: Workspace, scratch: Path) -> Finisher:
         raise UnusableWorkspace(f"there is no directory {workspace.root}.")
     if past.file_in(workspace.root) is None:
         raise UnusableWorkspace(f"there is no session in {workspace.root}: what was kept is read from its ledger.")
+    around = next((each for each in workspace.root.parents if (each / ".git").exists()), None)
+    if around is not None and not (workspace.root / ".git").exists():
+        raise UnusableWorkspace(
+            f"{workspace.root} is a part of the repository {around}, so `finish` cannot work on it alone."
+        )
     return Finisher(workspace, Repository(workspace.root, scratch))
 
 

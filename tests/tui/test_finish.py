@@ -42,6 +42,10 @@ def test_where_nothing_is_to_be_finished_the_sentence_says_so(tmp_path: Path) ->
     (tmp_path / "empty").mkdir()
     assert "there is no session" in refused(tmp_path, "finish", tmp_path / "empty")
     assert "no directory" in refused(tmp_path, "finish", tmp_path / "nowhere")
+    inside = workspace.root / "inside"
+    inside.mkdir()
+    (inside / "results.tsv").write_text("commit\tval_bpb\tstatus\tdescription\n0123456\t1.0\tkeep\tbaseline\n")
+    assert f"a part of the repository {workspace.root}" in refused(workspace.root, "finish", inside)
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
