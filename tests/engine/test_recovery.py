@@ -6,24 +6,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from engine import ledger
+from engine import journal, ledger
+from engine.journal import InFlight, Phase
+from engine.runner import RUN_ID
 from engine.workspace import Workspace
+from tests.engine.killed_engine import SETTLED
 from tests.engine.workspaces import (
     check_settled,
     environment,
+    expected_subjects,
     experiments,
     git,
     living_runs_of,
     make,
     run,
     start,
+    subjects,
     until,
 )
 
@@ -35,13 +40,19 @@ def workspace(tmp_path: Path) -> Workspace:
     workspace = make(tmp_path / "work")
     (workspace.root / "untracked.txt").write_text("mine\n")
     (workspace.root / "README.md").write_text("mine too\n")
+    (workspace.root / "staged.txt").write_text("staged\n")
+    git(workspace.root, "add", "staged.txt")
+    (workspace.root / "staged.txt").write_text("and changed\n")
     return workspace
 
 
-def killed(workspace: Workspace, step: int, wanted: int) -> int:
-    """Run an engine that dies at ``step``; 0 for an engine that lives to its end. Returns its exit status."""
+def killed(workspace: Workspace, step: int, wanted: int, *phase: str) -> int:
+    """Run an engine that dies at ``step``; 0 for an engine that lives to its end. Returns its exit status.
+
+    With a phase, the steps are counted from where the journal says it.
+    """
     return subprocess.run(
-        [sys.executable, "-m", "tests.engine.killed_engine", str(workspace.root), str(step), str(wanted)],
+        [sys.executable, "-m", "tests.engine.killed_engine", str(workspace.root), str(step), str(wanted), *phase],
         env=environment(SHORT),
         stderr=subprocess.PIPE,
         timeout=120,
@@ -58,43 +69,86 @@ def check_nothing_is_lost(workspace: Workspace, before: list[ledger.Experiment])
     assert len({each.id for each in book.experiments}) == len(book.experiments)
     assert (workspace.root / "untracked.txt").read_text() == "mine\n"
     assert (workspace.root / "README.md").read_text() == "mine too\n"
-    compile(workspace.train.read_text(), "train.py", "exec")
+    assert (workspace.root / "staged.txt").read_text() == "and changed\n"
+    assert git(workspace.root, "show", ":staged.txt") == "staged"
+    flight = journal.load(workspace)
+    check_branch_and_tree(workspace, flight)
+    check_only_this_runs(workspace, flight)
     return book.experiments
 
 
-def kill_again_and_again(workspace: Workspace, steps: Iterator[int], kills: int, wanted: int) -> int:
-    """Kill engines until ``kills`` have died; returns how many did. Each goes on where the last one died."""
-    died, recorded = 0, experiments(workspace)
-    while died < kills:
-        status = killed(workspace, next(steps), wanted + died)
-        assert status in (-signal.SIGKILL, 0)
-        died += status != 0
+def check_branch_and_tree(workspace: Workspace, flight: InFlight | None) -> None:
+    """The branch is what the ledger says, but for the commit or the revert of the experiment in flight."""
+    known, found = expected_subjects(workspace), subjects(workspace)[3:]
+    allowed, trees = [known], [git(workspace.root, "show", "HEAD:train.py")]
+    if flight is not None:
+        trees += [
+            git(workspace.root, "show", f"{commit}:train.py") for commit in (flight.parent, flight.commit) if commit
+        ]
+        if ledger.read(workspace.ledger).find(flight.id) is None:
+            allowed.append([*known, f"experiment: {flight.description}"])
+        elif known and known[-1].startswith("Revert"):
+            allowed.append(known[:-1])
+    assert found in allowed
+    assert workspace.train.read_text().strip() in trees
+
+
+def check_only_this_runs(workspace: Workspace, flight: InFlight | None) -> None:
+    """No process of an earlier experiment is alive."""
+    carried = set()
+    for process in living_runs_of(workspace):
+        with suppress(psutil.Error):
+            carried.add(process.environ()[RUN_ID])
+    assert carried <= ({flight.id} if flight is not None else set())
+
+
+@pytest.mark.parametrize("phase", [*Phase, SETTLED])
+def test_an_engine_killed_around_a_phase_boundary_loses_nothing(workspace: Workspace, phase: str) -> None:
+    _kill_around(workspace, phase, steps=(1, 2, 7, 14, 24, 32))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("phase", [*Phase, SETTLED])
+def test_an_engine_killed_at_every_step_after_a_phase_boundary_loses_nothing(workspace: Workspace, phase: str) -> None:
+    _kill_around(workspace, phase, steps=range(1, 51))
+
+
+def _kill_around(workspace: Workspace, phase: str, steps: Iterable[int]) -> None:
+    recorded: list[ledger.Experiment] = []
+    for step in steps:
+        assert killed(workspace, step, len(recorded) + 2, phase) == -signal.SIGKILL
+        if step == 2:
+            flight = journal.load(workspace)
+            assert (flight.phase if flight is not None else SETTLED) == phase
         recorded = check_nothing_is_lost(workspace, recorded)
-    return died
 
-
-@pytest.mark.parametrize("offset", [0, pytest.param(1, marks=pytest.mark.soak)])
-def test_an_engine_killed_at_every_other_step_loses_nothing(workspace: Workspace, offset: int) -> None:
-    steps = (step for turn in range(1000) for step in range(1 + offset, 71, 2))
-    died = kill_again_and_again(workspace, iter(steps), kills=35, wanted=2)
-
-    assert died == 35
-    wanted = len(experiments(workspace)) + 1
-    assert killed(workspace, 0, wanted) == 0
-    assert len(experiments(workspace)) == wanted + 1
-    check_nothing_is_lost(workspace, [])
+    assert killed(workspace, 0, len(recorded) + 1) == 0
+    assert len(experiments(workspace)) == len(recorded) + 2
+    check_nothing_is_lost(workspace, recorded)
     check_settled(workspace)
+
+
+def test_an_engine_killed_at_a_few_random_steps_loses_nothing(workspace: Workspace) -> None:
+    _kill_at_random(workspace, seed=11, kills=8)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(5))
 def test_an_engine_killed_at_random_steps_loses_nothing(workspace: Workspace, seed: int) -> None:
-    chance = random.Random(seed)
-    steps = iter(lambda: chance.randint(1, 200), None)
-    assert kill_again_and_again(workspace, steps, kills=110, wanted=2) == 110
+    _kill_at_random(workspace, seed=seed, kills=110)
 
-    assert killed(workspace, 0, len(experiments(workspace)) + 1) == 0
+
+def _kill_at_random(workspace: Workspace, seed: int, kills: int) -> None:
+    """Of its first 300 steps: the start takes some 80, an experiment some 220."""
+    chance = random.Random(seed)
+    recorded: list[ledger.Experiment] = []
+    for _ in range(kills):
+        assert killed(workspace, chance.randint(1, 300), len(recorded) + 2) == -signal.SIGKILL
+        recorded = check_nothing_is_lost(workspace, recorded)
+
+    assert killed(workspace, 0, len(recorded) + 1) == 0
     check_settled(workspace)
 
 
