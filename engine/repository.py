@@ -33,6 +33,8 @@ GIT = (
     *("git", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false", "-c", "trailer.separators=:"),
     *("-c", "gc.auto=0", "-c", "core.fsmonitor=false", "-c", "log.date=iso"),
 )
+DISTRUST = "dubious ownership"
+"""What git says of another user's repository, a mounted one in a container for instance."""
 LOCKED_FOR_SECONDS = 5.0
 """How long another git command, a person's, may hold a lock before we say that it is left behind."""
 UNDER_WAY = {
@@ -69,7 +71,12 @@ class Repository:
         try:
             top = self._run("rev-parse", "--show-toplevel")
             self._git_directory = Path(self._run("rev-parse", "--absolute-git-dir"))
-        except (WorkFailed, GitCommandNotFound, OSError):
+        except (WorkFailed, GitCommandNotFound, OSError) as error:
+            if DISTRUST in str(error):
+                raise UnusableWorkspace(
+                    f"{root} belongs to another user, so git works in it only once you say that you trust it: "
+                    f"`git config --global --add safe.directory {root}`."
+                ) from None
             raise UnusableWorkspace(f"{root} is not a git repository: `git init {root}` makes it one.") from None
         if Path(top).resolve() != root:
             raise UnusableWorkspace(

@@ -389,6 +389,16 @@ def test_a_directory_without_a_repository_is_refused(tmp_path: Path, no_identity
     assert list(bare.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+def test_another_users_repository_is_refused_with_what_makes_git_trust_it(person: Person, no_identity: None) -> None:
+    os.chown(person.root, 12345, 12345)
+    os.chown(person.root / ".git", 12345, 12345)
+    trust = f"git config --global --add safe.directory {person.root}"
+    with pytest.raises(UnusableWorkspace, match=f"belongs to another user, .*: `{trust}`"):
+        Repository(person.root, person.root / "scratch")
+    assert not (person.root / "scratch").exists()
+
+
 def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnusableWorkspace, match="no directory"):
         Repository(tmp_path / "nowhere", tmp_path / "scratch")
