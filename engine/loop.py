@@ -25,7 +25,7 @@ from engine.errors import AutoresearchError, WorkFailed
 from engine.events import Event, EventFollower, EventLog
 from engine.guards import Guards
 from engine.history import History
-from engine.journal import InFlight
+from engine.journal import InFlight, Phase
 from engine.ledger import Config, LedgerFile
 from engine.measuring import Bench
 from engine.proposers.team import Team
@@ -104,7 +104,10 @@ class Loop:
         book = ledger.read(self.workspace.ledger)
         if book.current is None or book.current.config.branch not in (None, branch):
             LedgerFile(self.workspace).open_segment(Config(name=self.settings.name, branch=branch))
-        in_flight = journal.load(self.workspace) is not None
+        flight = journal.load(self.workspace)
+        in_flight = flight is not None
+        if flight is not None and flight.phase is not Phase.RECORDED:
+            self._control.current_run = flight.run  # a skip that was asked for while no engine ran may mean it
         self._data = Data(self.workspace, self.settings.run, in_flight=in_flight)
         self._train = TrainFile(self.workspace, self.repository, branch, self._log)
         guards = Guards(self.workspace, lambda name: self.repository.read("HEAD", name), in_flight=in_flight)

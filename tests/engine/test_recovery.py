@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine import journal, ledger
+from engine import commands, journal, ledger
 from engine.journal import InFlight, Phase
 from engine.runner import RUN_ID
 from engine.workspace import Workspace
@@ -218,6 +218,20 @@ def test_a_run_that_survives_its_engine_is_adopted_and_its_result_counts(workspa
     assert "taken over" in done.stderr
     assert not training.is_running()
     assert [each.status for each in experiments(workspace)] == ["keep"]
+    check_settled(workspace)
+
+
+def test_a_skip_that_is_asked_for_while_no_engine_runs_ends_the_run_that_is_adopted(workspace: Workspace) -> None:
+    assert run(workspace, "--experiments", "0", seconds=SHORT).returncode == 0
+    engine = start(workspace, "--experiments", "1", seconds=600)
+    until(lambda: "training" in processes_of(workspace), "the training process")
+    engine.send_signal(signal.SIGKILL)
+    engine.wait()
+    commands.send(workspace, commands.Skip(run=2))
+    done = run(workspace, "--experiments", "1", seconds=SHORT)
+
+    assert done.returncode == 0, done.stderr
+    assert [each.skipped for each in experiments(workspace)] == [False, True]
     check_settled(workspace)
 
 
