@@ -104,9 +104,11 @@ def _command(workspace: Workspace, arguments: list[str]) -> list[str]:
         raise UnusableWorkspace(
             f"{PREPARE} is missing in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` copies it."
         )
+    obstacles.refuse_directory(workspace)
     chosen = settings.load(workspace)
     obstacles.refuse_missing_uv(chosen)
-    note_python(workspace)
+    with suppress(OSError):  # a full disk is prepare.py's to speak of
+        note_python(workspace)
     return [*python_command(chosen.run), PREPARE, *arguments]
 
 

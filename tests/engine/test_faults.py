@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from engine.launch import start_detached
 from engine.presence import engine_of
 from engine.workspace import Workspace
 from tests.engine.workspaces import (
+    PROGRAM,
     TRAIN,
     check_settled,
     experiments,
@@ -102,6 +104,28 @@ def test_without_a_screen_a_full_disk_ends_the_loop_with_a_sentence(small_disk: 
     assert run(workspace, "--experiments", str(len(before))).returncode == 0
     assert experiments(workspace)[: len(before)] == before
     check_settled(workspace)
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="a full disk is made with a small tmpfs, which only root can mount")
+def test_on_a_full_disk_it_is_prepare_py_that_says_so_and_a_read_only_one_is_refused(small_disk: Path) -> None:
+    workspace = make(small_disk / "work")
+    workspace.prepare.write_text("import sys\nsys.exit(2)\n")
+    with (small_disk / "ballast").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    full = prepare(workspace)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    read_only = prepare(workspace)
+
+    assert (full.returncode, full.stderr) == (2, "")
+    assert read_only.returncode == 2
+    assert "can't be written in" in read_only.stderr and read_only.stderr.count("\n") == 1
+
+
+def prepare(workspace: Workspace) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, "prepare", str(workspace.root)], capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("chattr") is None, reason="root writes through permissions")
