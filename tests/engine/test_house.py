@@ -1,9 +1,18 @@
-"""The import contract, at run time: a deferred import must stay deferred."""
+"""The import contract, at run time: a deferred import must stay deferred. And whatever is imported is declared."""
 
+import ast
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
+OPTIONAL = {"kernels"}
+"""What train.py takes where it is there; the workspace's pyproject.toml names it."""
 
 ENGINE_MODULES = """
 import importlib, pkgutil, engine, sys
@@ -33,3 +42,31 @@ except SystemExit:
 assert "textual" not in sys.modules and "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=True, capture_output=True)
+
+
+def test_every_package_that_is_imported_is_named_in_pyproject() -> None:
+    """One that comes with another today may not tomorrow."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["chat"]]
+    named = {_normal(re.split(r"[<>=]", line)[0]) for line in lines}
+    imported = {
+        name.split(".")[0]
+        for room in ("engine", "tui", "training")
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in _imports(node)
+    }
+    foreign = imported - sys.stdlib_module_names - OPTIONAL - {"engine", "tui", "training", "prepare"}
+    owners = packages_distributions()
+    missing = {name for name in foreign if not named & {_normal(each) for each in (name, *owners.get(name, ()))}}
+    assert len(foreign) > 10 and not missing
+
+
+def _imports(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-")
