@@ -61,7 +61,7 @@ def load_flash_attention() -> Callable[..., Tensor] | None:
         from kernels import get_kernel
 
         return get_kernel("kernels-community/flash-attn3", version=1).flash_attn_func
-    except (ImportError, OSError, ValueError, TypeError) as error:  # not installed, too old, or not to be had
+    except Exception as error:  # noqa: BLE001 (not installed, too old, no network: there is another attention)
         print(f"no Flash Attention 3 ({error}): using torch's own attention", file=sys.stderr)
         return None
 

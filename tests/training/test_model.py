@@ -2,7 +2,9 @@
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +33,24 @@ def naive_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: i
 def test_attention_sees_the_window_and_nothing_else(train: Any, window: int) -> None:
     q, k, v = torch.randn(3, 2, 12, 3, 8, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(train.attention(q, k, v, window).double(), naive_attention(q, k, v, window), atol=1e-5)
+
+
+class NoConnectionError(Exception):
+    """As the client of the hub raises it: of a family of its own."""
+
+
+def test_a_kernel_that_is_not_to_be_had_is_said_and_done_without(
+    train: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def get_kernel(name: str, *, version: int) -> None:
+        raise NoConnectionError(f"no network for {name}, version {version}")
+
+    monkeypatch.setitem(sys.modules, "kernels", SimpleNamespace(get_kernel=get_kernel))  # type: ignore[arg-type]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    assert train.load_flash_attention() is None
+    said = capsys.readouterr().err
+    assert "no Flash Attention 3 (no network for kernels-community/flash-attn3, version 1)" in said
 
 
 @pytest.mark.gpu
