@@ -14,6 +14,7 @@ does not depend on what else the machine is doing, and runs side by side are as 
 
 Every run is written to data/demo_runs.jsonl (or --data), a line each: arm, seed, run, status, val_bpb, who proposed it,
 knobs, seconds, and the loss curve as [share of the budget, training loss]. Other benchmarks fit their surrogates to it.
+``--print`` runs nothing and prints the table of a data file that is there.
 """
 
 import argparse
@@ -71,7 +72,11 @@ def main() -> None:
     parser.add_argument("--arms", nargs="*", choices=ARMS, default=list(ARMS))
     parser.add_argument("--repeats", type=int, default=REPEATS, help="of the baseline, each with and without its seed")
     parser.add_argument("--data", type=Path, default=DATA, help="is written anew")
+    parser.add_argument("--print", action="store_true", help="run nothing: print what --data holds")
     options, _ = parser.parse_known_args(sys.argv[2:] if sys.argv[0].endswith("__main__.py") else None)
+    if options.print:
+        report([json.loads(line) for line in options.data.read_text().splitlines()])
+        return
     arms = [replace(ARMS[name], seed=seed) for seed in range(options.seeds) for name in options.arms]
     with tempfile.TemporaryDirectory(prefix="autoresearch-bench-") as scratch:
         template = Path(scratch) / "template"
@@ -190,7 +195,7 @@ def report(records: list[Record]) -> None:
         best = min(each["val_bpb"] for each in rows if each["status"] == "keep")
         kept = sum(each["status"] == "keep" for each in rows) - 1
         crashed = sum(each["status"] == "crash" for each in rows)
-        models = [each for each in rows if each["source"] == "chat"]
+        models = [each for each in rows if each.get("source") == "chat"]
         print(
             f"{name:<12}{len(rows):>6}{kept:>6}{crashed:>9}{baseline:>11.6f}{best:>11.6f}"
             f"{baseline - best:>11.6f}{(baseline - best) / spread:>9.1f}"
