@@ -5,7 +5,6 @@ the agent can read. It gets no terminal.
 """
 
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import acp
@@ -133,7 +132,7 @@ class Manners(acp.Client):
         if not self._is_inside(path):
             raise self._refusal(f"it asked to read {path}", "only files of your working directory can be read")
         try:
-            with open_regular(Path(path)) as file:
+            with open_regular(self._draft.path / path) as file:
                 content = file.read(MOST_OF_A_FILE).decode("utf-8", "replace")
         except FileNotFoundError as error:
             raise acp.RequestError.resource_not_found(path) from error
@@ -154,7 +153,7 @@ class Manners(acp.Client):
         if len(data) > MOST_OF_A_FILE:
             raise self._refusal(f"it tried to write {len(data)} bytes", "it is too long")
         try:
-            write_atomically(Path(path), data)
+            write_atomically(self._draft.path / path, data)
         except OSError as error:
             raise acp.RequestError.internal_error({"details": str(error)}) from error
         return WriteTextFileResponse()

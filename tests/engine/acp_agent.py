@@ -175,6 +175,12 @@ class Scripted(acp.Agent):
         (self.draft / "prepare.py").unlink()
         (self.draft / "prepare.py").write_text("cheat = True\n")
 
+    async def relative(self) -> None:
+        """A good edit by paths from its working directory, which the protocol does not know."""
+        train = (await self.client.read_text_file(path="train.py", session_id=self.session)).content
+        changed = re.sub(r"MATRIX_LR = .*", f"MATRIX_LR = {self.value}", train)
+        await self.client.write_text_file(path="./train.py", content=changed, session_id=self.session)
+
     async def outside(self) -> None:
         """Files that are none of its business."""
         for path in ("/etc/passwd", str(self.draft / ".." / ".." / ".." / "train.py")):

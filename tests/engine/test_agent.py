@@ -131,6 +131,15 @@ def test_permission_is_given_for_reading_and_for_train_py(agent: Agent) -> None:
     check_rate(agent.ask(wants("permission", 0.05)), 0.05)
 
 
+def test_a_path_that_begins_nowhere_begins_in_the_draft_and_not_where_the_engine_is(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text("what a run reads\n")
+    check_rate(agent.ask(wants("relative", 0.05)), 0.05)
+    assert (tmp_path / "train.py").read_text() == "what a run reads\n"
+
+
 @pytest.mark.parametrize("behaviour", ["outside", "terminal", "garbage", "plan", "meek"])
 def test_it_goes_on_after(agent: Agent, behaviour: str) -> None:
     check_rate(agent.ask(wants(behaviour, 0.05)), 0.05)
