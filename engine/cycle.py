@@ -283,7 +283,9 @@ class Cycle:
         candidate = await asyncio.to_thread(self._candidate, flight, runs)
         segment, incumbent = history.segment, _incumbent(history)
         verdict = judge(candidate, incumbent, self.settings.policy, segment.config.best_direction, noise.floor(segment))
-        if verdict.status is Status.CRASH and (mended := await asyncio.to_thread(self._mended, flight, runs[-1])):
+        if verdict.status is Status.CRASH and (
+            mended := await asyncio.to_thread(self._mended, flight, runs[-1], verdict.reason)
+        ):
             return mended
         await self._say(
             events.Judged(run=flight.run, status=verdict.status, reason=verdict.reason, metric=candidate.metric)
@@ -291,8 +293,11 @@ class Cycle:
         entry = await asyncio.to_thread(self._entry, flight, history, candidate, verdict, runs, seeds)
         return await asyncio.to_thread(self._judged, flight, entry)
 
-    def _mended(self, flight: InFlight, crashed: Measurement) -> InFlight | None:
-        """The experiment with its trivial mistake mended, to be run under the same number; None where it is not."""
+    def _mended(self, flight: InFlight, crashed: Measurement, reason: str) -> InFlight | None:
+        """The experiment with its trivial mistake mended, to be run under the same number; None where it is not.
+
+        ``reason``: the verdict's.
+        """
         if flight.measures_head or flight.fixes >= MOST_FIXES or not diagnosis.is_trivial(crashed.failure):
             return None
         failed = Failed(self._train_of(flight), crashed.failure, crashed.log_tail)
@@ -300,12 +305,12 @@ class Cycle:
         if proposal is None:
             return None
         number = flight.fixes + 1
-        self.log.emit(events.Warned(message=f"run {flight.run} crashed ({crashed.failure}): mended, and run again"))
+        self.log.emit(events.Warned(message=f"run {flight.run} crashed ({reason}): mended, and run again"))
         mended = msgspec.structs.replace(
             flight,
             fixes=number,
             fix=proposal.train,
-            asi=flight.asi | {f"crash {number}, mended": crashed.failure},
+            asi=flight.asi | {f"crash {number}, mended": reason},
             cost=_added(flight.cost, proposal.cost.as_line()),
         )
         return self._advance(mended, Phase.PROPOSED)
@@ -349,7 +354,8 @@ class Cycle:
 
     def _repeated(self, flight: InFlight, wanted: Repeat, measured: Measurement) -> InFlight:
         if not measured.is_sound:
-            problem = measured.failure or "; ".join(measured.violations) or measured.checks or "skipped"
+            ended = measured.failure or ("skipped" if measured.skipped else measured.checks)
+            problem = "; besides, ".join(each for each in (ended, *measured.violations) if each)
             self.log.emit(events.Warned(message=f"{flight.description} gave no metric: {problem}"))
         metric = measured.metric if measured.is_sound else None
         seconds = _rounded(measured.ended.seconds)

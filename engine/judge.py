@@ -71,13 +71,13 @@ def judge(
 ) -> Verdict:
     """Keep or discard. ``direction``: which way the metric improves, "lower" or "higher"; ``floor``: where measured."""
     if candidate.skipped:
-        return Verdict(Status.DISCARD, "skipped")
+        return Verdict(Status.DISCARD, _besides("skipped", candidate))
     if candidate.failure:
-        return Verdict(Status.CRASH, candidate.failure)
+        return Verdict(Status.CRASH, _besides(candidate.failure, candidate))
     if candidate.metric is None:
-        return Verdict(Status.CRASH, "the run ended without a metric")
+        return Verdict(Status.CRASH, _besides("the run ended without a metric", candidate))
     if not math.isfinite(candidate.metric):
-        return Verdict(Status.CRASH, f"the metric is {candidate.metric}")
+        return Verdict(Status.CRASH, _besides(f"the metric is {candidate.metric}", candidate))
     if candidate.violations:
         return Verdict(Status.CHECKS_FAILED, "; ".join(candidate.violations))
     if candidate.failed_checks:
@@ -139,6 +139,11 @@ def _weigh(gain: float, candidate: Candidate, incumbent: Incumbent, policy: Poli
             f"better by {gain:.6f}, but memory rose from {incumbent.memory_mb:.0f} to {candidate.memory_mb:.0f} MB",
         )
     return Verdict(Status.KEEP, f"better by {gain:.6f} ({change})")
+
+
+def _besides(reason: str, candidate: Candidate) -> str:
+    """The reason, and the rules that were broken before it came to that: a person must hear of them."""
+    return "; besides, ".join((reason, *candidate.violations))
 
 
 def _less(growth: Size) -> str:

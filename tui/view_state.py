@@ -315,8 +315,8 @@ def _settled(state: ViewState) -> ViewState:
 
 def _verdict(event: Judged, status: str) -> str:
     reason = clean(event.reason)
-    if reason == "skipped":
-        return f"Run {event.run}: skipped"
+    if reason.startswith("skipped"):
+        return f"Run {event.run}: {reason}"
     return f"Run {event.run}: {status_words(status)}" + (f", {reason}" if reason else "")
 
 

@@ -293,6 +293,10 @@ CAUGHT = [
         before="os.remove('prepare.py')\n",
     ),
     piece(
+        "edit prepare.py and crash", "crash", "besides, prepare.py was changed during the run",
+        before="open('prepare.py', 'a').write('# easier')\nsys.exit(3)\n",
+    ),
+    piece(
         "edit prepare.py and the guard's copy", "checks_failed", "prepare.py was changed during the run",
         before="""
             for path in [Path("prepare.py"), *Path(".autoresearch/guarded").iterdir()]:

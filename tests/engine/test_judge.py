@@ -96,6 +96,18 @@ def test_a_broken_rule_comes_before_failed_checks() -> None:
     assert verdict.reason == "train.py cheats"
 
 
+@pytest.mark.parametrize(
+    "candidate",
+    [Candidate(None, skipped=True), Candidate(None), Candidate(math.nan), Candidate(None, failure="exit code 1")],
+    ids=["skipped", "no metric", "not a number", "crashed"],
+)
+def test_what_a_run_broke_before_it_ended_badly_is_said_besides(candidate: Candidate) -> None:
+    before = judge(candidate, INCUMBENT, POLICY)
+    verdict = judge(replace(candidate, violations=("prepare.py was changed", "data was added")), INCUMBENT, POLICY)
+    assert verdict.status is before.status
+    assert verdict.reason == f"{before.reason}; besides, prepare.py was changed; besides, data was added"
+
+
 @pytest.mark.parametrize("incumbent", [None, INCUMBENT])
 def test_what_the_branch_holds_is_kept_whatever_it_measures(incumbent: Incumbent | None) -> None:
     assert status(Candidate(99.0, is_given=True), incumbent) is KEEP
