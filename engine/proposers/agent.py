@@ -307,7 +307,7 @@ class Agent:
             text = briefing(context, self._settings)
         else:
             session.manners.listen(voice)
-            text = continuation(context, session.known)
+            text = continuation(context, self._settings, session.known)
         session.draft.lay_out(context, briefing(context, self._settings))
         session.known = len(context.history)
         session.turns += 1

@@ -101,7 +101,7 @@ def _task(context: Context, most: int) -> str:
     parts = ["# Now\n"]
     words = min(most // 4, WORDS_BYTES)
     if context.messages:
-        said = "\n".join(_quoted(message) for message in context.messages)
+        said = "\n".join(quoted(message) for message in context.messages)
         parts.append(f"The person says to you, the oldest first:\n\n{cut(said, words, keep_end=True)}\n")
     if context.failed:
         body = f"{one_line(context.failed.reason, 300)}\n\n{clean(context.failed.log_tail)}"
@@ -113,7 +113,7 @@ def _task(context: Context, most: int) -> str:
             f"that candidate. Mend it: the smallest change that makes the same idea run.\n\n{crash}\n{diff}"
         )
     elif context.idea:
-        idea = cut(_quoted(context.idea), words)
+        idea = cut(quoted(context.idea), words)
         parts.append(f"The person wants this tried as run {context.run}. Make it an edit of {TRAIN}:\n\n{idea}\n")
     else:
         parts.append(f"Propose run {context.run}.\n")
@@ -126,7 +126,8 @@ def _task(context: Context, most: int) -> str:
     return "\n".join(parts)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """What the person wrote, in lines that show whose they are."""
     return "\n".join(f"> {line}" for line in clean(text).strip().split("\n"))
 
 

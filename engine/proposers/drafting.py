@@ -8,9 +8,9 @@ from pathlib import Path
 from engine import knobs
 from engine.ledger import Experiment
 from engine.proposers import Context, Cost, NeedsPersonError, Proposal, asi
-from engine.proposers.briefing import compose
+from engine.proposers.briefing import BYTES_PER_TOKEN, WORDS_BYTES, compose, quoted
 from engine.proposers.draft import CONTEXT, NOTES, Changes
-from engine.proposers.foreign import fenced, one_line
+from engine.proposers.foreign import cut, fenced, one_line
 from engine.settings import Settings
 from engine.workspace import DOCUMENT, PROGRAM, TRAIN, Workspace
 
@@ -24,6 +24,8 @@ Instead of the block you may write its JSON object to the file {NOTES}.
 """
 NOBODY = "Nobody is there to answer: decide yourself."
 MOST_OF_A_LINE = 300
+MOST_OF_AN_IDEA = 500
+"""Characters of it in a task, which may be a word of a command line; the briefing has more."""
 MOST_OF_A_LOG = 4000
 _ASKS_TO_LOG_IN = re.compile(
     r"\b401\b|\b403\b|unauthori[sz]ed|authenticat|api[ _-]?key|log ?in\b|sign ?in\b|credential|not logged",
@@ -32,14 +34,15 @@ _ASKS_TO_LOG_IN = re.compile(
 
 
 def task(context: Context) -> str:
-    """What is wanted, in one sentence or two."""
+    """What is wanted, in one sentence or two; nothing in it is from a run's output."""
     if context.failed:
+        kind = one_line(context.failed.reason.partition(":")[0], 60)
         return (
-            f"The {TRAIN} in your directory failed ({context.failed.reason}). Mend it and keep its idea; "
+            f"The {TRAIN} in your directory failed ({kind}). Mend it and keep its idea; "
             f"{CONTEXT} has the end of its log."
         )
     if context.idea:
-        return f"Make an experiment of what the person wants tried next: {context.idea}"
+        return f"Make an experiment of what the person wants tried next: {one_line(context.idea, MOST_OF_AN_IDEA)}"
     if context.thrashing:
         return f"The last experiments were not kept: propose a fundamentally different one, by editing {TRAIN}."
     return f"Propose the next experiment by editing {TRAIN}."
@@ -50,16 +53,18 @@ def briefing(context: Context, settings: Settings) -> str:
     return compose(context, settings, HOW)
 
 
-def continuation(context: Context, since: int) -> str:
-    """What an agent is told that knows the rules and the first ``since`` experiments."""
+def continuation(context: Context, settings: Settings, since: int) -> str:
+    """What an agent is told that knows the rules and the first ``since`` experiments; bounded as the briefing is."""
+    most = settings.briefing.tokens * BYTES_PER_TOKEN
+    lines = "\n".join(_line(result.experiment) for result in context.history[since:])
     return "\n".join(
         [
             f"{TRAIN} in your directory is now "
             + ("the candidate that failed." if context.failed else "the incumbent."),
-            *_situation(context),
+            *_situation(context, most // 6),
             "",
             "Experiments since you were last asked:",
-            *([_line(result.experiment) for result in context.history[since:]] or ["none"]),
+            fenced("experiments", lines, most // 3, keep_end=True) if lines else "none",
             "",
             f"{CONTEXT} is up to date. {task(context)}",
         ]
@@ -131,17 +136,25 @@ def command_line(command: list[str], environment: dict[str, str], workspace: Wor
     return [found, *arguments]
 
 
-def _situation(context: Context) -> list[str]:
+def _situation(context: Context, most: int) -> list[str]:
+    """How it stands; ``most``: bytes of each thing that others wrote."""
     lines = [f"This is run {context.run}. The metric is to be {context.direction}."]
     if context.best is not None:
-        lines.append(f"Incumbent: {_line(context.best)}")
+        lines.append(fenced("the incumbent", _line(context.best), most))
     if context.noise:
-        lines.append(f"Noise: {context.noise}")
-    lines += [f"The person says: {message}" for message in context.messages]
+        lines.append(f"Noise: {one_line(context.noise, MOST_OF_A_LINE)}")
+    if context.messages:
+        said = "\n".join(quoted(message) for message in context.messages)
+        lines.append(
+            f"The person says to you, the oldest first:\n\n{cut(said, min(most, WORDS_BYTES), keep_end=True)}\n"
+        )
     if context.search_state:
-        lines.append(fenced("what the search beside you believes", context.search_state, MOST_OF_A_LOG))
+        state = fenced("what the search beside you believes", context.search_state, min(most, MOST_OF_A_LOG))
+        lines.append(state)
     if context.failed:
-        lines.append(fenced("the end of the failed run's log", context.failed.log_tail, MOST_OF_A_LOG, keep_end=True))
+        body = f"{one_line(context.failed.reason, MOST_OF_A_LINE)}\n\n{context.failed.log_tail}"
+        title = "why the run failed, then the end of its log"
+        lines.append(fenced(title, body, min(most, MOST_OF_A_LOG), keep_end=True))
     return lines
 
 

@@ -1,4 +1,4 @@
-"""A headless agent that does what the prompt on its command line says: ``behave: NAME VALUE``.
+"""A headless agent that does what the prompt on its command line says, or why a run failed: ``behave: NAME VALUE``.
 
 In the loop it does for each proposal what the next line of its script says (tests.engine.nights).
 """
@@ -108,7 +108,8 @@ def behave(name: str, value: str, is_reminder: bool) -> None:
 if __name__ == "__main__":
     prompt = sys.argv[1]
     kept = Path(".behaviour")
-    if found := re.search(r"behave: ([a-z-]+) ?(\S*)", prompt):
+    told = Path("context.md").read_text() if " failed (" in prompt else prompt
+    if found := re.search(r"behave: ([a-z-]+) ?(\S*)", told):
         kept.write_text(f"{found[1]} {found[2]}")
     is_reminder = found is None and "That is no experiment" in prompt
     if SCRIPT and not is_reminder:
