@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine import ablation, events, knobs, ledger, noise, spending
+from engine import ablation, events, knobs, ledger, meaning, noise, spending
 from engine.budget import end_of_models, priced
 from engine.control import Control, Idea
 from engine.cycle import Cycle
@@ -267,7 +267,7 @@ class Chooser:
         None where it cannot be one, which is said, or not yet, while the proposer is in trouble.
         """
         try:
-            return usable(ideas.propose(idea.text, context.incumbent, self.workspace.root), context.incumbent, tried)
+            return usable(ideas.propose(idea.text, context.incumbent, self.workspace.root), context, tried)
         except ideas.ProseError as error:
             if not self.team.chosen.reads_prose:
                 self.control.idea_taken(idea.id, problem=str(error))
@@ -327,7 +327,7 @@ class Chooser:
                     self._put_back(proposer)
                 if is_withdrawn():
                     raise NothingToProposeError("nobody wants the idea any more")
-                chosen = usable(proposal, context.incumbent, tried)
+                chosen = usable(proposal, context, tried)
             except NothingToProposeError as error:
                 cost += priced(proposal.cost if proposal else error.cost, self.settings.prices)
                 error.cost = cost
@@ -376,15 +376,16 @@ class Chooser:
         return {self._digests[each.id] for each in history.segment.experiments if each.id in self._digests}
 
 
-def usable(proposal: Proposal, incumbent: str, tried: set[bytes]) -> Proposal:
+def usable(proposal: Proposal, context: Context, tried: set[bytes]) -> Proposal:
     """The proposal, if it is worth a run. Raises NothingToProposeError: it uses up no run number."""
     try:
         ast.parse(proposal.train)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NothingToProposeError(f"the edit is not valid Python: {error}") from error
-    if proposal.train == incumbent:
-        raise NothingToProposeError("it changes nothing")
-    if _digest(proposal.train) in tried:
+    if meaning.same(proposal.train, context.incumbent):
+        what = "nothing" if proposal.train == context.incumbent else "nothing but comments or layout"
+        raise NothingToProposeError(f"it changes {what}")
+    if _digest(proposal.train) in tried or context.run_of(proposal.train):
         raise NothingToProposeError("the same train.py has been run before")
     return proposal
 

@@ -4,13 +4,14 @@ The baseline's line in the ledger holds what it was measured under; a baseline w
 tool's) counts as comparable.
 """
 
-import ast
 import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import pynvml
+
+from engine import meaning
 
 PREPARE, DATA, ACCELERATOR = "prepare", "data", "accelerator"
 IN_WORDS = {PREPARE: "prepare.py", DATA: "the data or the tokenizer"}
@@ -46,23 +47,4 @@ def accelerator() -> str:
 
 def _meaning(source: bytes) -> str:
     """A digest of Python code that comments, docstrings and layout do not change."""
-    try:
-        meaning = repr(_shape(ast.parse(source))).encode()
-    except (SyntaxError, ValueError, RecursionError):
-        meaning = source
-    return hashlib.blake2b(meaning, digest_size=16).hexdigest()
-
-
-def _shape(node: object) -> object:
-    """A syntax tree without its empty fields, of which other Pythons have more; `ast.dump` differs between them."""
-    if isinstance(node, ast.AST):
-        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
-        return (type(node).__name__, *((name, _shape(value)) for name, value in fields))
-    if isinstance(node, list):
-        return tuple(_shape(each) for each in node if not _is_text(each))
-    return node
-
-
-def _is_text(node: object) -> bool:
-    """A docstring, or another string that nobody reads."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return hashlib.blake2b(meaning.of(source), digest_size=16).hexdigest()

@@ -14,7 +14,20 @@ from uuid import uuid4
 
 import msgspec
 
-from engine import diagnosis, events, evidence, imports, journal, knobs, ledger, noise, patch, safekeeping, statistics
+from engine import (
+    diagnosis,
+    events,
+    evidence,
+    imports,
+    journal,
+    knobs,
+    ledger,
+    meaning,
+    noise,
+    patch,
+    safekeeping,
+    statistics,
+)
 from engine.control import Control
 from engine.events import Event, EventLog
 from engine.files import read_regular, write_atomically
@@ -389,7 +402,7 @@ class Cycle:
             violations=deciding.violations,
             failed_checks=deciding.checks,
             growth=patch.size_of(after) - patch.size_of(before),
-            only_seeds_differ=knobs.only_seeds_differ(before, after),
+            only_seeds_differ=meaning.only_seeds_differ(before, after),
             skipped=deciding.skipped,
             is_given=flight.measures_head,
         )

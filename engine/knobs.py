@@ -92,17 +92,6 @@ def _read_names(source: str) -> Iterator[str]:
             yield node.id
 
 
-def only_seeds_differ(before: str, after: str) -> bool:
-    """Whether two versions are the same program but for the values of their seeds."""
-    changed = differences(before, after)
-    values = {
-        name: old for name, (old, new) in changed.items() if is_seed(name) and old is not None and new is not None
-    }
-    if not changed or len(values) != len(changed):
-        return False
-    return ast.dump(ast.parse(replace(after, values))) == ast.dump(ast.parse(before))
-
-
 def show(value: Value | None) -> str:
     """A value as a person reads it: exactly what the file says, in one line."""
     if isinstance(value, tuple):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
+from engine import meaning
 from engine.ledger import Asi, Experiment
 
 MOST = 1e15
@@ -87,6 +88,11 @@ class Context:
     """What a search over the knobs believes so far, in words, where one works beside the proposer."""
     failed: Failed | None = None
     """Not a new change is wanted, but this one mended."""
+
+    def run_of(self, train: str) -> Experiment | None:
+        """The experiment that gave this train.py its verdict; other comments and layout make no other program of it."""
+        had = (each for each in self.history if not each.experiment.inconclusive)
+        return next((each.experiment for each in had if meaning.same(each.train, train)), None)
 
 
 @dataclass(frozen=True)

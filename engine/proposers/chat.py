@@ -7,7 +7,7 @@ used goes back to it with the reason.
 import time
 from dataclasses import replace
 
-from engine import knobs
+from engine import meaning
 from engine.proposers import SILENT, Context, Cost, NothingToProposeError, Proposal, ProposerTroubleError, Result, Watch
 from engine.proposers import asi as notes
 from engine.proposers.briefing import compose
@@ -94,12 +94,12 @@ def _usable(answer: Answer, context: Context) -> str:
     train = edited(answer.text, context.failed.train if context.failed else context.incumbent)
     if train == context.incumbent:
         raise BadEditError(f"that makes {TRAIN} the incumbent again: propose a change.")
-    for result in context.history:
-        if result.train == train and not result.experiment.inconclusive:
-            run, status, metric = result.experiment.run, result.experiment.status, result.experiment.metric
-            how = status if metric is None else f"{status}, {metric:.6f}"
-            raise BadEditError(f"this very {TRAIN} was run already, as run {run} ({how}): propose something else.")
-    if knobs.only_seeds_differ(context.incumbent, train):
+    if meaning.same(train, context.incumbent):
+        raise BadEditError("only comments or layout differ from the incumbent: propose a change of what runs.")
+    if (run := context.run_of(train)) is not None:
+        how = run.status if run.metric is None else f"{run.status}, {run.metric:.6f}"
+        raise BadEditError(f"this very {TRAIN} was run already, as run {run.run} ({how}): propose something else.")
+    if meaning.only_seeds_differ(context.incumbent, train):
         raise BadEditError("only the seed differs from the incumbent, and a luckier draw is no finding.")
     return train
 

@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from engine import knobs
+from engine import knobs, meaning
 from engine.ledger import Experiment
 from engine.proposers import Context, Cost, NeedsPersonError, Proposal, asi
 from engine.proposers.briefing import BYTES_PER_TOKEN, WORDS_BYTES, compose, quoted
@@ -90,9 +90,10 @@ def fault_of(changes: Changes, context: Context) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
         return f"left a {TRAIN} that is not valid Python: {getattr(error, 'msg', error)}{where}"
-    tried = {each.train: each.experiment.run for each in context.history if not each.experiment.inconclusive}
-    same = tried.get(changes.train)
-    return "" if same is None else f"left the {TRAIN} of run {same}, which was tried already"
+    if meaning.same(changes.train, context.incumbent):
+        return f"changed nothing but comments or layout in {TRAIN}"
+    same = context.run_of(changes.train)
+    return "" if same is None else f"left the {TRAIN} of run {same.run}, which was tried already"
 
 
 def propose(

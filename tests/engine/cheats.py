@@ -347,6 +347,7 @@ CAUGHT = [
     ),
     # luck, and the machinery around the run
     Cheat("change the seed only", "discard", "only the seed differs", instead=("SEED = 1", "SEED = 7")),
+    Cheat("seed by the clock", "discard", "only the seed differs", instead=("SEED = 1", "SEED = int(time.time())")),
     piece("kill the supervisor", "crash", "supervisor was killed", before="""
         shell = os.getppid()
         os.kill(int(Path(f"/proc/{shell}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)

@@ -146,6 +146,7 @@ def test_an_endpoint_that_reports_no_usage_costs_what_nobody_knows() -> None:
         (says(edit("MATRIX_LR = 0.9")), "`MATRIX_LR = 0.9` is nowhere in it"),
         (says(edit(replace="MATRIX_LR = ")), "no valid Python"),
         (says(edit("SEED = 1", "SEED = 2")), "only the seed differs"),
+        (says(edit("SEED = 1", "SEED = 1  # a lucky number")), "only comments or layout differ from the incumbent"),
         (says(edit(replace="MATRIX_LR = 0.04")), "leaves train.py as it is"),
         (says(GOOD[:60], finish="length"), "cut off at its limit of tokens"),
         (says("", finish="content_filter"), "withheld"),

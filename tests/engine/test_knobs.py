@@ -231,18 +231,3 @@ def test_a_value_is_shown_exactly_and_in_one_line(value: Value, shown: str) -> N
 )
 def test_what_cannot_be_written_as_a_literal_is_no_knob(literal: str) -> None:
     assert knobs.read(f"A = {literal}\nB = 2") == {"B": 2}
-
-
-@pytest.mark.parametrize(
-    ("after", "only_seeds"),
-    [
-        ("SEED = 2\nDEPTH = 4\nx = SEED\n", True),
-        ("SEED = 2  # luckier\nDEPTH = 4\n\nx = SEED\n", True),
-        ("SEED = 1\nDEPTH = 4\nx = SEED\n", False),
-        ("SEED = 2\nDEPTH = 5\nx = SEED\n", False),
-        ("SEED = 2\nDEPTH = 4\nx = SEED + 1\n", False),
-        ("DEPTH = 4\nx = SEED\n", False),
-    ],
-)
-def test_a_change_of_nothing_but_the_seed_is_known(after: str, only_seeds: bool) -> None:
-    assert knobs.only_seeds_differ("SEED = 1\nDEPTH = 4\nx = SEED\n", after) == only_seeds
