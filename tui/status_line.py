@@ -103,9 +103,11 @@ def _clock(state: ViewState, now: float) -> list[Spans]:
 
 
 def _spent(state: ViewState) -> Spans:
-    """What a model's proposals have cost; nothing where none proposed."""
+    """What a model's proposals have cost, or their time where that is all that is known; nothing where none proposed."""
     spent = state.spent
     tokens = (Span(amount(spent.tokens)), Span(" tok", "muted")) if spent.tokens else ()
+    if not tokens and not spent.dollars:
+        return (Span(duration(spent.seconds)), Span(" proposing", "muted")) if spent.seconds >= 1 else ()
     if not spent.dollars:
         return tokens
     return (Span(money(spent.dollars)), *((Span(" "), *tokens) if tokens else ()))

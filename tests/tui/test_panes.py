@@ -234,6 +234,12 @@ def test_the_status_line_says_what_models_have_cost_where_nothing_more_important
     assert "$0.42 1.2M tok" in plain(status_spans(read(recorder), now, 200))
 
 
+def test_the_status_line_says_how_long_models_took_where_nobody_says_what_they_cost(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    recorder.finish("discard", 1.8, "worse", description="d", source="command", cost={"seconds": 312.0})
+    assert "5:12 proposing" in plain(status_spans(read(recorder), sessions.BEGIN + 5000, 200))
+
+
 def test_who_proposes_and_for_how_long_is_said_where_it_takes_its_time(tmp_path: Path) -> None:
     recorder = sessions.between(tmp_path, 3)
     recorder.emit(PhaseChanged(phase="proposing"))
