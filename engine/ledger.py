@@ -115,6 +115,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
         return self.status == "crash"
 
     @property
+    def failed(self) -> bool:
+        """Its metric, where it has one, says nothing of how good its train.py is: it crashed, or broke the rules."""
+        return self.status in ("crash", "checks_failed")
+
+    @property
     def skipped(self) -> bool:
         return self.result == "skipped"
 

@@ -230,7 +230,7 @@ class _Step:
     def gap(self) -> float | None:
         """Its metric less that of the incumbent of its time."""
         mine, theirs = self.experiment.metric, self.parent.experiment.metric if self.parent else None
-        return None if mine is None or theirs is None or self.experiment.crashed else mine - theirs
+        return None if mine is None or theirs is None or self.experiment.failed else mine - theirs
 
 
 def _steps(context: Context) -> list[_Step]:

@@ -167,7 +167,7 @@ class Search:
             return f"nothing was learned about {moved}; it may be tried again"
         if result.experiment.kept:
             return f"{moved}: search on from here"
-        if result.experiment.crashed:
+        if result.experiment.failed:
             return f"{moved}: stay away from this value"
         if self._is_without_effect(result.experiment):
             return f"{moved}: no effect from here, the metric is the same to the last digit; try another knob"
@@ -256,7 +256,7 @@ class Search:
         return self._evolution
 
     def _remember(self, knobs: dict[str, Value], experiment: Experiment) -> Seen:
-        failed = experiment.metric is None or experiment.crashed
+        failed = experiment.metric is None or experiment.failed
         loss = math.inf if experiment.metric is None or failed else self._sign * experiment.metric
         seen = Seen(
             experiment.run, experiment.status, experiment.metric, knobs, self._incumbent, loss - self._from_code
@@ -316,7 +316,7 @@ class Search:
                     record.idle += is_idle
 
     def _is_without_effect(self, experiment: Experiment) -> bool:
-        return not experiment.crashed and experiment.metric is not None and experiment.metric == self._metric
+        return not experiment.failed and experiment.metric is not None and experiment.metric == self._metric
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,13 @@ def test_a_model_is_told(said: str) -> None:
     assert said in brief()
 
 
+def test_a_cheat_is_a_failure_with_its_reason_and_no_near_miss() -> None:
+    cheat = experiment(2, "checks_failed", 0.1, "a trick", asi={"result": "val_bpb was printed as 0.1"})
+    text = brief(replaced(history=(*CONTEXT.history[:1], Result(cheat, lr(0.5)))))
+    assert "\n2 checks_failed 0.100000 a trick (val_bpb was printed as 0.1)\n" in text
+    assert "(-0.9" not in text
+
+
 def test_what_the_engine_wrote_into_the_document_is_not_said_twice() -> None:
     assert "of the engine" not in brief()
 

@@ -197,8 +197,18 @@ def test_a_region_where_runs_crash_is_avoided() -> None:
     assert above[0] < above[1] / 2
 
 
-def test_a_crash_that_printed_a_metric_teaches_as_a_crash() -> None:
-    assert learned(rates("crash", 0.5)) == learned(rates("crash", None))
+@pytest.mark.parametrize("status", ["crash", "checks_failed"])
+def test_a_failure_that_printed_a_metric_teaches_as_a_failure(status: str) -> None:
+    """Of a cheat too: what it printed is no place to search on from."""
+    assert learned(rates(status, 0.5)) == learned(rates("crash", None))
+
+
+def test_a_cheat_is_not_among_the_best() -> None:
+    search = Search(SearchSettings())
+    for each in rates("checks_failed", 0.1):
+        search.tell(each)
+    best = search.state(ONE_KNOB).best
+    assert best[0].startswith("run 1: ") and not any(line.startswith("run 2: ") for line in best)
 
 
 def test_the_search_finds_a_better_point() -> None:
