@@ -229,9 +229,14 @@ class _Pauses:
     waits: int = 0
 
     def busy(self, problem: str, asked: float | None) -> float:
-        """After a rate limit: as long as the endpoint says, as often as patience lasts."""
+        """After a rate limit: as long as the endpoint says, as often as patience lasts.
+
+        What says 0 each time, or next to nothing, is asked less and less often all the same.
+        """
         self.waits += 1
-        return self._wait(problem, asked, 5 * self.backoff * 2 ** min(self.waits - 1, 10))
+        growth = self.backoff * 2 ** min(self.waits - 1, 10)
+        least = None if asked is None else max(asked, min(growth, LONGEST_BACKOFF))
+        return self._wait(problem, least, 5 * growth)
 
     def fault(self, problem: str, asked: float | None = None) -> float:
         self.faults += 1

@@ -224,6 +224,16 @@ def test_a_rate_limit_that_outlasts_patience_is_not_waited_for() -> None:
     assert "too long" in str(refused(ProposerTroubleError, fails(429, retry_after="0.2"), patience_seconds=0.5))
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("asked", ["0", "0.0001", "-5"])
+def test_an_endpoint_that_is_busy_for_ever_and_says_at_once_is_not_asked_for_ever(asked: str) -> None:
+    listener = Listener()
+    with serving(*[fails(429, retry_after=asked)] * 1000) as script, pytest.raises(ProposerTroubleError) as caught:
+        chat(script, patience_seconds=0.5).ask(context(), listener.watch)
+    assert "too long" in str(caught.value)
+    assert len(script.requests) < 20
+
+
 def test_a_wait_can_be_called_off() -> None:
     listener = Listener()
     with serving(fails(429, retry_after="1000")) as script:
