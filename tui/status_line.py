@@ -103,7 +103,7 @@ def _clock(state: ViewState, now: float) -> list[Spans]:
 
 
 def _spent(state: ViewState) -> Spans:
-    """What a model's proposals have cost, or their time where that is all that is known; nothing where none proposed."""
+    """What a model's proposals have cost, or how long they took where nobody says; nothing where none proposed."""
     spent = state.spent
     tokens = (Span(amount(spent.tokens)), Span(" tok", "muted")) if spent.tokens else ()
     if not tokens and not spent.dollars:
