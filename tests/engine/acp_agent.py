@@ -165,7 +165,9 @@ class Scripted(acp.Agent):
             await self.edit()
 
     async def behind(self) -> None:
-        """An edit of prepare.py behind the client's back."""
+        """An edit of prepare.py behind the client's back; in the loop of the one that the runs read, too."""
+        if SCRIPT:
+            (self.draft.parents[2] / "prepare.py").write_text("cheat = True\n")
         (self.draft / "prepare.py").unlink()
         (self.draft / "prepare.py").write_text("cheat = True\n")
         (self.draft / "plan.txt").write_text("cheat")

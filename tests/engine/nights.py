@@ -70,7 +70,7 @@ class Night:
     def thinks_of(self, run: int, behaviour: str) -> None:
         """Wait until the agent is asked for a run and behaves so."""
         phase = events.PhaseChanged(phase="proposing", run=run)
-        until(lambda: self._phase() == (phase.phase, phase.run), f"proposing run {run}")
+        until(lambda: self._phase() == (phase.phase, phase.run), f"proposing run {run}", timeout=300)
         until(lambda: self.told and self.told[-1].behaviour == behaviour, behaviour)
 
     def transcript(self, run: int) -> list[Said]:

@@ -37,7 +37,7 @@ SECOND_ENGINE = [(18, "expensive 0.09"), (19, "late 0.32"), (20, "only-behind"),
 
 TROUBLE = {
     3: "changed nothing in train.py, and after a reminder too",
-    5: "proposed nothing within 10 s",
+    5: "proposed nothing within 40 s",
     7: "exit status 3; its last words: Segmentation fault (no core)",
     9: "changed nothing in train.py, and after a reminder too",
     11: "a person took it away",
@@ -55,15 +55,15 @@ def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Night:
     return set_up(tmp_path, monkeypatch, "agent")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_night_of_twenty_experiments(night: Night) -> None:
     """Whatever the agent does, the next experiment is as if nothing had been."""
-    night.sets("agent", limit_seconds=10)
+    night.sets("agent", limit_seconds=40)
     night.plays(*(line for _, line in FIRST_ENGINE))
     engine = night.start("--experiments", "20")
     night.thinks_of(11, "slow")
     night.send(commands.Skip(run=11))
-    _, said = engine.communicate(timeout=200)
+    _, said = engine.communicate(timeout=400)
 
     assert engine.returncode == 1
     assert said.splitlines()[-1].startswith("autoresearch-tui: ") and TROUBLE[18] in said.splitlines()[-1]
@@ -113,9 +113,11 @@ def check_trouble(night: Night) -> None:
         assert each.proposer == "agent"
         if "after a reminder" in problem:
             assert each.cost["tokens_in"] == 20
-    assert failed[1].cost["seconds"] >= 10
+    assert failed[1].cost["seconds"] >= 40
     assert [each.answer for each in night.seen(events.CommandDone)] == ["taking the proposer's turn away"]
     assert night.seen(events.Rescued) == []
+    caught = [each.message for each in night.seen(events.Warned) if "during a proposal" in each.message]
+    assert len(caught) == 1 and caught[0].startswith("prepare.py was changed during a proposal: it is as before")
 
 
 def check_mended(night: Night, found: dict[int, Experiment]) -> None:

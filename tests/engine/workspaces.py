@@ -88,7 +88,7 @@ def run(workspace: Workspace, *arguments: str, seconds: float = 0.2) -> subproce
         env=environment(seconds),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
 
