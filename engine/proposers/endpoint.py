@@ -231,12 +231,13 @@ class _Pauses:
     def busy(self, problem: str, asked: float | None) -> float:
         """After a rate limit: as long as the endpoint says, as often as patience lasts.
 
-        What says 0 each time, or next to nothing, is asked less and less often all the same.
+        What is busy again after that is asked less and less often, though it says 0 each time.
         """
+        growth = self.backoff * 2 ** min(self.waits, 10)
+        if asked is not None and self.waits:
+            asked = max(asked, min(growth / 2, LONGEST_BACKOFF))
         self.waits += 1
-        growth = self.backoff * 2 ** min(self.waits - 1, 10)
-        least = None if asked is None else max(asked, min(growth, LONGEST_BACKOFF))
-        return self._wait(problem, least, 5 * growth)
+        return self._wait(problem, asked, 5 * growth)
 
     def fault(self, problem: str, asked: float | None = None) -> float:
         self.faults += 1
