@@ -59,6 +59,8 @@ class Verifying(Headless):
         runs = {each.run: each for each in segment.experiments}
         rows = [_mean(segment, run) for run in self.plan(History.of(self._workspace)).runs]
         found = claims(segment)
+        if found.total is not None and found.total.fresh is not None:
+            rows.append(f"the fresh runs' gain {found.total.fresh.text}")
         if found.total is not None:
             rows.append(f"gain {found.total.gain:+.6f} in the ledger: {found.total.standing}, {found.total.reason}")
         elif found.floor is None:

@@ -234,6 +234,7 @@ def test_verify_prints_its_cost_each_run_and_what_the_gain_is_worth(tmp_path: Pa
     said = done.stdout.splitlines()
     assert len([line for line in said if "seed 100" in line]) == 12
     assert next(line for line in said if line.startswith("gain ")).find("confirmed") > 0
+    assert len([line for line in said if line.startswith("the fresh runs' gain +") and line.endswith("] at 95%")]) == 1
     assert sum(line.startswith("without run ") for line in said) == 2
     assert "noise floor: sd" in done.stdout
     check_settled(workspace)
