@@ -55,6 +55,7 @@ from tui.verifying import Verifying
 
 DEMO_DIRECTORY = "autoresearch-demo"
 DEMO_EXPERIMENTS = 30
+SCREEN_FLAGS = ("--ascii", "--mouse", "--no-mouse")
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -114,11 +115,14 @@ class _Directory(click.ParamType[Workspace]):
 
 
 class _OpensByDefault(click.Group):
-    """`autoresearch-tui DIR` is `autoresearch-tui open DIR`."""
+    """`autoresearch-tui DIR` is `autoresearch-tui open DIR`; `--ascii demo` is `demo --ascii`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (not args[0].startswith("-") and args[0] not in self.commands):
-            args = ["open", *args]
+        if not args or args[0] not in ("--help", "--version"):
+            first = list(itertools.takewhile(SCREEN_FLAGS.__contains__, args))
+            rest = args[len(first) :]
+            command = [rest.pop(0)] if rest and rest[0] in self.commands else ["open"]
+            args = [*command, *first, *rest]
         return super().parse_args(ctx, args)
 
 

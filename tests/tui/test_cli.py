@@ -192,6 +192,12 @@ def test_init_in_a_repository_with_work_in_it_takes_nothing_from_it(tmp_path: Pa
     assert (tmp_path / "autoresearch.sh").stat().st_mode & 0o111
 
 
+def test_how_the_screen_looks_may_be_said_before_the_command_and_the_directory(workspace: Workspace) -> None:
+    assert "needs a terminal" in refused(workspace.root, "--ascii", "--no-mouse", workspace.root)
+    assert call("--ascii", "demo", "--help").stdout == call("demo", "--ascii", "--help").stdout
+    assert "--ascii" in refused(workspace.root, "--ascii", "stop", workspace.root)
+
+
 @pytest.mark.parametrize("command", [(), ("demo",), ("run",), ("prepare",), ("stop",), ("status",), ("open",)])
 def test_the_help_shows_dir_as_what_may_be_left_out(command: tuple[str, ...]) -> None:
     said = call(*command, "--help").stdout.splitlines()[0]
