@@ -47,12 +47,7 @@ class History:
     @property
     def without_keep(self) -> int:
         """Experiments in a row, up to now, that were not kept; those that say nothing don't count."""
-        count = 0
-        for experiment in reversed(self.segment.experiments):
-            if experiment.kept:
-                break
-            count += not experiment.inconclusive
-        return count
+        return self.segment.without_keep
 
     def train_of(self, experiment: Experiment) -> str | None:
         """train.py as it ran in an experiment, if its folder is still there."""

@@ -5,6 +5,7 @@ under the ledger's lock, and records an id once however often it is asked to.
 """
 
 import hashlib
+import itertools
 import math
 import sys
 import threading
@@ -166,6 +167,12 @@ class Segment:
             return kept[-1] if kept else None
         sign = -1 if self.config.best_direction == "higher" else 1
         return min(kept, key=lambda each: sign * (each.metric or 0.0), default=None)
+
+    @property
+    def without_keep(self) -> int:
+        """Experiments in a row, up to now, that were not kept; those that say nothing don't count."""
+        since = itertools.takewhile(lambda each: not each.kept, reversed(self.experiments))
+        return sum(not each.inconclusive for each in since)
 
     @property
     def metrics(self) -> list[float]:

@@ -1,5 +1,8 @@
 """The screen itself: status, the five panes, the keys; large with all of them, small with two at a time."""
 
+from collections.abc import Sequence
+
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -32,21 +35,25 @@ class TabLine(Lines):
         super().__init__()
         self._panes: list[Pane] = []
         self._shown = ""
-        self._about: str = ""
+        self._takes_keys = False
+        self._about: Sequence[str] = ()
 
-    def show(self, panes: list[Pane], shown: str, about: str) -> None:
-        wanted = (panes, shown, about)
-        if wanted != (self._panes, self._shown, self._about):
-            self._panes, self._shown, self._about = wanted
+    def show(self, panes: list[Pane], shown: Pane, *, takes_keys: bool) -> None:
+        """``takes_keys``: the pane above has them, not the runs."""
+        wanted = (panes, shown.id or "", takes_keys, shown.abouts())
+        if wanted != (self._panes, self._shown, self._takes_keys, self._about):
+            self._panes, self._shown, self._takes_keys, self._about = wanted
             self.refresh()
 
     def compose_lines(self, width_: int, height: int) -> list[Spans]:
         spans: list[Span] = [Span(" ")]
         for pane in self._panes:
             on = pane.id == self._shown
-            spans += [Span(f"{pane.NUMBER} {pane.NAME}", "key" if on else "muted"), Span("   ")]
+            role = ("key" if self._takes_keys else "strong") if on else "muted"
+            spans += [Span(f"{pane.NUMBER} {pane.NAME}", role), Span("   ")]
         left = width_ - width(spans) - 1
-        about = fit((Span(self._about, "muted"),), left)
+        words = next((each for each in self._about if cell_len(each) <= left), self._about[-1] if self._about else "")
+        about = fit((Span(words, "muted"),), left)
         return [(*spans, Span(" " * max(0, left - width(about))), *about)]
 
 
@@ -162,4 +169,5 @@ class MainScreen(Screen[None], inherit_bindings=False):
         for pane in self.panes:
             pane.show(view)
             pane.search_on()
-        self.tabs.show(self.panes[:4], self._upper, self.pane(self._upper).about)
+        upper = self.pane(self._upper)
+        self.tabs.show(self.panes[:4], upper, takes_keys=self.current is upper)

@@ -108,7 +108,8 @@ class ViewState:
     spent_on_runs: Spent = spending.NOTHING
     """The cost of the proposals that became experiments."""
     spent_in_vain: Spent = spending.NOTHING
-    thrashing: int = 0
+    thrashing_from: int = 0
+    """So many experiments in a row without a keep the engine has last called too many."""
     rescued: str | None = None
     """The person's last edit of train.py that the engine took back, as a patch in the workspace."""
     notice: Notice | None = None
@@ -160,6 +161,12 @@ class ViewState:
         if first is None or best is None or first is best or first.metric is None or best.metric is None:
             return None
         return best.metric - first.metric
+
+    @property
+    def thrashing(self) -> int:
+        """Experiments in a row without a keep, where they are too many; else 0."""
+        since = self.segment.without_keep if self.segment else 0
+        return since if 0 < self.thrashing_from <= since else 0
 
     @property
     def confidence(self) -> float | None:
@@ -297,7 +304,7 @@ def _step(state: ViewState, event: AnyEvent) -> ViewState:  # one return for eac
             return _with(state, messages=tuple(each for each in state.messages if each.id != event.id), notice=notice)
         case Thrashing():
             text = f"{event.count} experiments in a row without a keep: a different approach is asked for."
-            return _with(state, thrashing=event.count, notice=Notice(event.at, text, "warn"))
+            return _with(state, thrashing_from=event.count, notice=Notice(event.at, text, "warn"))
         case Rescued():
             text = f"train.py had been edited: saved as {clean(event.patch)}, and taken back. e runs it next."
             return _with(state, rescued=event.patch, notice=Notice(event.at, text, "warn"))

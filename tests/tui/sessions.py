@@ -4,6 +4,7 @@ A recording has its own clock, so that a picture of it is the same tomorrow.
 """
 
 import json
+import math
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from engine.events import (
     Recorded,
     RunEnded,
     RunStarted,
+    Thrashing,
     Warned,
 )
 from engine.jsonlines import JsonLinesFile
@@ -335,6 +337,35 @@ def hundred(root: Path) -> Recorder:
     return many(root, 100)
 
 
+def thousands(root: Path) -> Recorder:
+    """2,000 runs are over, the older ones lines of the ledger only; now and then one explodes."""
+    recorder = between(root, 1)
+    dice = random.Random(11)
+    with recorder.workspace.ledger.open("ab") as file:
+        while recorder.run < 1940:
+            recorder.run += 1
+            recorder.now += 23
+            is_broken = recorder.run % 31 == 8
+            reached = 1.62 + 0.135 * math.exp(-recorder.run / 500)
+            metric = 9.7 if recorder.run % 173 == 5 else round(reached + abs(dice.gauss(0, 0.02)) - 0.001, 6)
+            kept = not is_broken and metric < recorder.best
+            recorder.best = metric if kept else recorder.best
+            line = Experiment(
+                run=recorder.run,
+                metric=None if is_broken else metric,
+                status="crash" if is_broken else "keep" if kept else "discard",
+                description=recorder.change()[0],
+                timestamp=int(recorder.now),
+                seconds=21.4,
+                id=f"id{recorder.run}",
+            )
+            file.write(ledger.encode(line) + b"\n")
+    while recorder.run < 2000:
+        recorder.experiment()
+    recorder.begin()
+    return recorder
+
+
 def paused(root: Path) -> Recorder:
     recorder = Recorder(root)
     recorder.open()
@@ -355,6 +386,21 @@ def troubled(root: Path) -> Recorder:
     recorder.emit(PhaseChanged(phase="measured", run=recorder.run))
     sentence = "the branch main is checked out: go back with `git switch autoresearch/demo-2026-11-23`."
     recorder.emit(Paused(reason=sentence))
+    return recorder
+
+
+def thrashing(root: Path) -> Recorder:
+    """Nothing has been kept for so long that the engine asks for something else."""
+    recorder = between(root, 7)
+    recorder.emit(Thrashing(count=6))
+    recorder.begin()
+    return recorder
+
+
+def crashed(root: Path) -> Recorder:
+    """The last run crashed, and the next one is being proposed."""
+    recorder = between(root, 8)
+    recorder.emit(PhaseChanged(phase="proposing"))
     return recorder
 
 

@@ -25,7 +25,6 @@ from engine.events import (
     Resumed,
     RunEnded,
     RunStarted,
-    Thrashing,
     Warned,
 )
 from engine.ledger import Config, Experiment
@@ -283,8 +282,19 @@ def test_acknowledgements_warnings_and_ideas_become_notices() -> None:
     assert not state.ideas and state.notice is not None and "no such knob" in state.notice.text
     state = fold(state, [Judged(at=6, run=8, status="discard", reason="skipped")])
     assert state.notice is not None and state.notice.text == "Run 8: skipped"
-    state = fold(state, [Thrashing(at=7, count=3)])
-    assert state.thrashing == 3
+
+
+def test_so_many_without_a_keep_are_counted_until_the_next_one(tmp_path: Path) -> None:
+    recorder = sessions.thrashing(tmp_path)
+    state = read(recorder)
+    assert state.thrashing == 6
+    assert state.notice is not None and "6 experiments in a row without a keep" in state.notice.text
+    recorder.begin()
+    recorder.finish("discard", None, "skipped", description="skipped", result="skipped")
+    assert read(recorder).thrashing == 6
+    recorder.begin()
+    recorder.finish("keep", 1.7, "lower", description="at last")
+    assert read(recorder).thrashing == 0
 
 
 def test_a_bad_ledger_line_is_reported_with_its_number(tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ class LogPane(Pane):
     """
 
     NUMBER, NAME = "1", "log"
+    NOTE_MATTERS = True
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -30,25 +30,28 @@ class Pane(Vertical):
 
     NUMBER = ""
     NAME = ""
+    NOTE_MATTERS = False
+    """Where there is little room, what it is about goes before its note does."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.instead = Static(classes="instead", markup=False)
-        self._said = ("", "")
-        self._titles: tuple[str, str] | None = None
+        self._said = ("", "", "")
+        self._titles: tuple[str, str, str] | None = None
         self._words_instead = ""
 
     def on_mount(self) -> None:
         self.entitle()
 
-    def entitle(self, about: str = "", note: str = "") -> None:
-        """The title, what it is about, and a note at the frame's lower edge."""
-        self._said = (about, note)
+    def entitle(self, about: str = "", note: str = "", warning: str = "") -> None:
+        """The title, what it is about with a warning behind it, and a note at the frame's lower edge."""
+        self._said = (about, note, warning)
         about = " · ".join(part for part in (self.found, about) if part)
-        if (about, note) == self._titles:
+        if (about, note, warning) == self._titles:
             return
-        self._titles = (about, note)
-        title = Content.assemble((self.NUMBER, "bold"), f" {self.NAME}", f" · {about}" if about else "")
+        self._titles = (about, note, warning)
+        warned = (f" · {warning}", "$warning") if warning else ""
+        title = Content.assemble((self.NUMBER, "bold"), f" {self.NAME}", f" · {about}" if about else "", warned)
         self.border_title = title  # a Content is taken as it is; a str would be read as markup
         self.border_subtitle = Content(note)
 
@@ -65,8 +68,17 @@ class Pane(Vertical):
 
     @property
     def about(self) -> str:
-        """What the title says besides the name, and the note."""
-        return " · ".join(part for part in self._titles or () if part)
+        """What the title says besides the name and a warning, and the note."""
+        return " · ".join(part for part in (self._titles or ())[:2] if part)
+
+    def abouts(self) -> tuple[str, ...]:
+        """``about`` in full, and in ever fewer words for where there is less room."""
+        about, note, _ = self._said
+        notes = note.split(" · ")
+        in_little = (self.found, *notes) if self.NOTE_MATTERS else (self.found, about)
+        in_less = (self.found, notes[-1] if self.NOTE_MATTERS else "" if self.found else about)
+        shorter = (" · ".join(part for part in parts if part) for parts in (in_little, in_less))
+        return tuple(dict.fromkeys((self.about, *shorter)))
 
     def show(self, view: View) -> None:
         """Show this view."""

@@ -103,6 +103,11 @@ def queue_words(ideas: Sequence[IdeaQueued]) -> str:
     return f"{count(len(ideas), 'idea')} queued: {texts}" if ideas else ""
 
 
+def thrashing_words(state: ViewState) -> str:
+    """none of the last 9 kept, where that is too many."""
+    return f"none of the last {state.thrashing:,} kept" if state.thrashing else ""
+
+
 def marked_words(marked: Sequence[int]) -> str:
     """What is marked, and what to do with it."""
     if not marked:
@@ -252,14 +257,14 @@ class RunsView(LineView):
         return "cursor" if self._selected is not None and y == self.cursor else ""
 
     def line_at(self, y: int) -> Spans:
-        return fit(self._spans_at(y), self.size.width)
+        return fit(self._spans_at(y), self.room)
 
     def _spans_at(self, y: int) -> Spans:
         if y < self._offset:
             return live_spans(self._state, self._now, wide=self.size.width >= WIDE)
         row = self._lines[y - self._offset]
         if isinstance(row, int):
-            return boundary_spans(row, self.size.width)
+            return boundary_spans(row, self.room)
         state = self._state
         is_again = state.is_repeating and state.live_run == row.experiment.run and state.alive
         is_best = row.experiment is state.incumbent
@@ -322,7 +327,7 @@ class RunsPane(Pane):
         if header.metric != state.metric_name:
             header.metric = state.metric_name
             header.refresh()
-        self.entitle(self._title(state))
+        self.entitle(self._title(state), warning=thrashing_words(state))
         self.say_instead(self._words_for(state))
 
     def copied(self) -> str:
