@@ -67,7 +67,7 @@ class _HelpView(LineView):
         self._lines: list[Spans] = []
 
     def on_resize(self) -> None:
-        self._lines = help_lines(self._sections, max(2 * NAMES, self.size.width - 1))
+        self._lines = help_lines(self._sections, max(2 * NAMES, self.room))
         self.refresh_lines_now()
 
     def line_count(self) -> int:

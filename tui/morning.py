@@ -182,7 +182,7 @@ class _Page(LineView, can_focus=False):
         self._lines: list[Spans] = []
 
     def on_resize(self) -> None:
-        lines = summary_lines(*self._of, max(30, self.size.width - 1))
+        lines = summary_lines(*self._of, max(30, self.room))
         room = max(1, self.app.size.height - FRAME)
         if len(lines) > room:
             lines = [line for line in lines if line]

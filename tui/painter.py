@@ -83,6 +83,11 @@ class LineView(SearchedView, can_focus=True, inherit_bindings=False):
     def edition(self) -> object:
         return self._edition
 
+    @property
+    def room(self) -> int:
+        """Cells of a line that are seen: the last one is the scrollbar's, whether there is one or not."""
+        return max(0, self.size.width - 1)
+
     def line_role(self, y: int) -> str:
         """A role for the whole of line ``y``, its empty end included."""
         return ""

@@ -102,7 +102,7 @@ class QueueView(LineView):
     def _make(self) -> None:
         ideas = self.ideas
         changing = {each.idea for each in self._changes}
-        lines = queue_lines(ideas, self._at(ideas), changing, max(20, self.size.width - 1))
+        lines = queue_lines(ideas, self._at(ideas), changing, max(20, self.room))
         if lines != self._lines:
             self._lines = lines
             self.styles.height = max(3, len(lines))

@@ -10,7 +10,7 @@ from textual.widgets import Input
 from engine.commands import Annotate, AnyCommand, CommandFollower, Enqueue, Message, Pause, Resume, Skip, Stop
 from engine.events import CommandDone, IdeaQueued, IdeaTaken, Paused, PhaseChanged, Rescued, Resumed, RunEnded, Warned
 from tests.tui import sessions
-from tests.tui.conftest import viewer
+from tests.tui.conftest import Recording, viewer
 from tests.tui.sessions import Recorder
 from tui.app import Viewer
 from tui.asking import Question, Sentence
@@ -300,14 +300,34 @@ async def test_the_runs_choose_what_the_other_panes_show(tmp_path: Path) -> None
         assert app.selected is None and "run 101 · live" in app.main.pane("log").about
 
 
-async def test_a_description_that_is_cut_says_so(tmp_path: Path) -> None:
-    recorder = sessions.three(tmp_path)
+@pytest.mark.parametrize("recording", [sessions.three, sessions.gone], ids=["all in view", "under a scrollbar"])
+async def test_a_description_that_is_cut_says_so(tmp_path: Path, recording: Recording) -> None:
+    recorder = recording(tmp_path)
     recorder.finish("discard", 1.8, "worse", description="a long story " * 9)
     app = viewer(recorder)
     async with app.run_test(size=SMALL) as pilot:
         await pilot.pause()
         (line,) = (line for line in shown(app).splitlines() if "a long story" in line)
         assert "…" in line
+
+
+@pytest.mark.parametrize("lines", [1, 40])
+async def test_above_the_runs_stands_whether_the_log_follows_whatever_else_there_is_to_say(
+    tmp_path: Path, lines: int
+) -> None:
+    recorder = sessions.hundred(tmp_path)
+    recorder.print_log(0.5, ending="\nloss\n" * 20)
+    app = viewer(recorder)
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await pilot.press("up", "slash")
+        await type_in(pilot, "loss")
+        with recorder.workspace.run_folder(recorder.run).log.open("a") as log:
+            log.write("more\n" * lines)
+        app.poll()
+        await pilot.pause()
+        top = shown(app).splitlines()[1]
+        assert "/loss " in top and "f follows" in top and "…" not in top
 
 
 async def test_the_log_follows_until_one_scrolls_up(tmp_path: Path) -> None:

@@ -123,6 +123,22 @@ async def test_w_wraps_keeps_the_place_and_is_searched_by_lines(tmp_path: Path) 
         assert "device: cpu" in shown(app)
 
 
+async def test_nothing_of_a_wrapped_line_is_under_the_scrollbar(tmp_path: Path) -> None:
+    recorder = sessions.three(tmp_path)
+    text = "".join(f"{number:05d}" for number in range(400))
+    with recorder.workspace.run_folder(recorder.run).log.open("a") as log:
+        log.write("\n" * 40 + text)
+    app = viewer(recorder)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await pilot.pause()
+        await pilot.press("w")
+        for _ in range(20):
+            await pilot.pause(0.05)
+        rows = [line.split("│")[1].strip(" ▁▂▃▄▅▆▇█") for line in shown(app).splitlines()[2:16]]
+        seen = "".join(row for row in rows if row.isdigit())
+        assert len(seen) > 500 and text.endswith(seen)
+
+
 async def test_t_says_when_lines_came_that_came_while_one_looked(tmp_path: Path) -> None:
     recorder = sessions.three(tmp_path)
     log = recorder.workspace.run_folder(4).log

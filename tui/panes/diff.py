@@ -37,7 +37,7 @@ class DiffView(LineView):
 
     def _lay_out(self) -> None:
         knobs = knob_line(self._patch)
-        self._top = [*wrap(knobs, max(16, self.size.width)), (Span(""),)] if knobs else []
+        self._top = [*wrap(knobs, max(16, self.room)), (Span(""),)] if knobs else []
         self.refresh_lines_now()
 
     def line_count(self) -> int:
@@ -132,7 +132,7 @@ class DiffPane(Pane):
             return f"train.py of run {subject.run}, unchanged: its seed too."
         if self.base != "parent":
             return f"train.py of run {subject.run} is the {self.base}'s, unchanged."
-        if subject.row is None or subject.row.is_baseline:
+        if subject.row.is_baseline if subject.row else state.baseline is None:
             return "The baseline: train.py as it is, unchanged."
         return f"Run {subject.run} changed nothing in train.py."
 

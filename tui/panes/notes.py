@@ -269,7 +269,7 @@ class NotesView(LineView):
         self._make()
 
     def _make(self) -> None:
-        width = max(16, self.size.width - 1)
+        width = max(16, self.room)
         wanted = (self._subject, self._ideas, self._messages, width)
         if wanted != self._made_for:
             self._made_for = wanted
@@ -320,7 +320,7 @@ class LearningsView(LineView):
         self._make()
 
     def _make(self) -> None:
-        width = max(16, self.size.width - 1)
+        width = max(16, self.room)
         if (self._text, width) != self._made_for:
             self._made_for = (self._text, width)
             self._lines = self.lines_of(width)

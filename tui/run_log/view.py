@@ -139,13 +139,13 @@ class RunLogView(FollowingView):
             self.look()
 
     def _count_rows(self) -> None:
-        is_to_count = self.wraps and self._lines is not None and self.size.width > 0
+        is_to_count = self.wraps and self._lines is not None and self.room > 0
         self._counting = Rows(self._lines, self._cells) if is_to_count and self._lines else None
 
     @property
     def _cells(self) -> int:
         """What there is for the text of a row."""
-        return max(NARROWEST, self.size.width - (STAMP if self.has_stamps else 0))
+        return max(NARROWEST, self.room - (STAMP if self.has_stamps else 0))
 
     def _turn_to(self, rows: Rows | None) -> None:
         line = self.line_in_view()

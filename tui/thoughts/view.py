@@ -72,7 +72,7 @@ class ThoughtsView(FollowingView):
         self.post_message(self.Changed())
 
     def on_resize(self) -> None:
-        cells = max(NARROWEST, self.size.width - 1)
+        cells = max(NARROWEST, self.room)
         if not self.size.width or cells == self._flow.cells:
             return
         if not self.following and self._kept_in_view is None:
