@@ -11,11 +11,11 @@ from textual.screen import ModalScreen
 
 from engine.past import PastSession
 from tui.bottom_line import key_spans
-from tui.browser_lines import header_spans, place, preview_lines, session_spans, sorted_in, title
+from tui.browser_lines import header_spans, preview_lines, session_spans, sorted_in, title, unreadable
 from tui.browser_shelf import Shelf
 from tui.painter import Lines, LineView
 from tui.spans import Span, Spans, fit
-from tui.text import clean, count
+from tui.text import clean, count, place
 
 LOOK_SECONDS = 0.1
 
@@ -83,7 +83,7 @@ class SessionsView(LineView):
         return "cursor" if y == self.cursor else ""
 
     def line_at(self, y: int) -> Spans:
-        return session_spans(self.sessions[y], self.size.width)
+        return session_spans(self.sessions[y], self.room)
 
     def action_step(self, by: int) -> None:
         self._has_moved = True
@@ -184,7 +184,7 @@ class Browser(ModalScreen[None]):
         self.preview.show(chosen)
         if chosen is not None:
             self._frame.border_title = Content(title(chosen))
-            self._frame.border_subtitle = Content(place(chosen))
+            self._frame.border_subtitle = Content(f"{place(chosen.path)}{unreadable(chosen)}")
         self._said = ""
         self._describe()
 

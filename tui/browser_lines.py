@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from engine.past import PastSession
 from tui.history_plot import MIN_HEIGHT, MIN_WIDTH, Point, draw, legend
 from tui.spans import Span, Spans, column, fit
-from tui.text import bpb, change, clean, count
+from tui.text import bpb, change, clean, count, place
 
 WIDE = 110
 """Cells from which on there is room for the time of day, and for where the session is."""
@@ -47,14 +47,14 @@ def session_spans(session: PastSession, cells: int) -> Spans:
         Span(column(f"{session.kept:,}", KEPT, right=True)),
         Span(column(hours(session.seconds), HOURS, right=True), "muted"),
     )
-    where = (Span(f"  {clean(session.path.parent)}", "muted"),) if cells >= WIDE else ()
+    where = (Span(f"  {place(session.path.parent)}", "muted"),) if cells >= WIDE else ()
     return fit((*head, *figures, *where), cells)
 
 
 def text_line(session: PastSession) -> str:
     """A session for standard output: when, name, figures, place; or what is wrong with it."""
     head = f"{moment(session.last, has_time=True) or '-':{DAY_AND_TIME}}  {title(session)}"
-    where = place(session)
+    where = f"{clean(session.path)}{unreadable(session)}"
     if session.trouble:
         return f"{head}: {clean(session.trouble)}  {where}"
     if not session.runs:
@@ -72,10 +72,9 @@ def title(session: PastSession) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def place(session: PastSession) -> str:
-    """Where it is, and what its ledger has that cannot be read."""
-    bad = f" · {count(session.bad_lines, 'line')} of it can't be read" if session.bad_lines else ""
-    return f"{clean(session.path)}{bad}"
+def unreadable(session: PastSession) -> str:
+    """What its ledger has that cannot be read, to be put behind where it is."""
+    return f" · {count(session.bad_lines, 'line')} of it can't be read" if session.bad_lines else ""
 
 
 def preview_lines(session: PastSession | None, width: int, height: int) -> list[Spans]:

@@ -24,7 +24,7 @@ from tui.doctor import finding_lines
 from tui.painter import Lines, LineView
 from tui.set_up_work import Beginning, Examination
 from tui.spans import Span, Spans, fit, wrap
-from tui.text import clean
+from tui.text import clean, place
 
 LOOK_SECONDS = 0.1
 LABEL = 10
@@ -188,7 +188,7 @@ class SetUp(ModalScreen[None]):
         root = self._workspace.root
         made = "; a repository is made of it" if beginning.lacks_repository(self._workspace) else ""
         where = "is new" if not root.exists() else "holds no session yet"
-        self._top.say((Span("Set-up   ", "title"), Span(f"{clean(root)} {where}{made}.", "muted")))
+        self._top.say((Span("Set-up   ", "title"), Span(f"{place(root)} {where}{made}.", "muted")))
         self.tag.value = f"{datetime.date.today():%b%d}".lower()
         self.tag.focus()
         self._adapt()
@@ -220,7 +220,7 @@ class SetUp(ModalScreen[None]):
     def _look(self) -> None:
         """Show what is new."""
         plan = self.plan
-        width = max(40, self.findings.size.width - 1)
+        width = max(40, self.findings.room)
         if self._beginning is None:
             self._examination.want(Plan("", plan.profile, plan.proposer, plan.using))
             lines = [line for each in _worst_first(self._examination.findings) for line in finding_lines(each, width)]
@@ -250,7 +250,8 @@ class SetUp(ModalScreen[None]):
         else:
             self._message.say((Span(f"enter begins {branch}: one commit on a branch of its own.", "muted"),))
         keys = [("enter", "begin"), ("↑ ↓", "move"), ("← →", "choose"), ("pgdn", "findings"), ("esc", "leave")]
-        self._keys.say(key_spans(keys if self._beginning is None else keys[-1:], self.size.width - 2))
+        shown = keys if self._beginning is None else keys[-1:]
+        self._keys.say(key_spans(shown, self.size.width - 1)[1:])  # Text has a margin of its own
 
     def _conclude(self, work: Beginning) -> None:
         self._beginning = None

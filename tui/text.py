@@ -1,5 +1,7 @@
 """How numbers are written on the screen; and text that comes from files, made safe to show (engine.harmless)."""
 
+from pathlib import Path
+
 from engine.harmless import COMBINING as COMBINING
 from engine.harmless import UNSAFE as UNSAFE
 from engine.harmless import clean as clean
@@ -47,3 +49,11 @@ def memory(megabytes: float | None) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """1 experiment, 2 experiments."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def place(path: Path) -> str:
+    """A path as a person writes it: ~/night for what is at home."""
+    try:
+        return clean(Path("~", path.relative_to(Path.home())))
+    except (ValueError, RuntimeError):  # it is elsewhere; nobody's home
+        return clean(path)

@@ -61,6 +61,19 @@ async def test_it_asks_shows_what_the_doctor_finds_and_escape_changes_nothing(
     assert not app.is_running and app.goodbye() == "" and is_empty(tmp_path)
 
 
+async def test_only_the_field_that_has_the_keys_is_lit(tmp_path: Path) -> None:
+    app = set_up(tmp_path)
+    async with app.run_test(size=SMALL) as pilot:
+        label = app.screen.query_one(".set-up-row Label")
+        lit = label.styles.color
+        await pilot.press("down")
+        await pilot.pause()
+        assert label.styles.color != lit
+        await pilot.press("up")
+        await pilot.pause()
+        assert label.styles.color == lit
+
+
 async def test_the_fields_are_moved_between_and_chosen_with_keys_alone(tmp_path: Path) -> None:
     app = set_up(tmp_path)
     async with app.run_test(size=SMALL) as pilot:
