@@ -257,6 +257,7 @@ class Viewer(App[None], inherit_bindings=False):
         self._keys_of: dict[str, str] = {}
         """The keys that a person gave to bindings, by their ids."""
         self.animation_level = "none"
+        self.ansi_theme_dark = theme.OF_RUNS
         for each in (theme.CALM, theme.SIXTEEN):
             self.register_theme(each)
         self.theme = theme.theme_for()
