@@ -180,10 +180,10 @@ def draw(
         return []
     if manner.log:
         points, noise = [replace(each, value=_log(each.value)) for each in points], _log_of(noise)
+    points = sorted(_thinned(points, 2 * width, selected, lower_is_better), key=manner.at)
     shown = window(points, lower_is_better=lower_is_better)
     if shown is None:
         return []
-    points = sorted(_thinned(points, 2 * width, selected, lower_is_better), key=manner.at)
     import plotext
 
     figure = plotext.figure
