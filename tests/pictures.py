@@ -43,6 +43,7 @@ def main() -> None:
     if not list(FONTS.rglob("FiraCode-Regular.ttf")):
         sys.exit(f"{FONT} is not installed: `apt-get install fonts-firacode`.")
     subprocess.run([PROGRAM, "demo", workspace.root, "--headless", "--experiments", str(EXPERIMENTS)], check=True)
+    PICTURES.mkdir(exist_ok=True)
     take_screens(workspace)
     subprocess.run([PROGRAM, "export", workspace.root, "-o", PICTURES / "chart.png", "--force"], check=True)
     take_page(workspace)
