@@ -31,7 +31,7 @@ def die() -> NoReturn:
     raise AssertionError("still here")
 
 
-def kill_at(last_step: int, journal: Path, phase: str = "") -> None:
+def kill_at(last_step: int, *, phase: str = "", journal: Path | None = None) -> None:
     """Make this process die just before its ``last_step``-th step, of all or of those from ``phase`` on."""
     steps = itertools.count(1)
     has_come = not phase
@@ -67,7 +67,7 @@ def kill_at(last_step: int, journal: Path, phase: str = "") -> None:
 def main() -> int:
     workspace, last_step, experiments = Workspace.at(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
     if last_step:
-        kill_at(last_step, workspace.journal, *sys.argv[4:])
+        kill_at(last_step, phase="".join(sys.argv[4:]), journal=workspace.journal)
     try:
         run_engine(workspace, experiments=experiments, waits_on_trouble=False)
     except AutoresearchError as error:
