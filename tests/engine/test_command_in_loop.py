@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import commands, events, ledger
+from engine import commands, events, journal, ledger
+from engine.journal import Phase
 from engine.proposers.voice import MOST_SAID
 from tests.engine.drafters import drafters
 from tests.engine.nights import PROGRAM, Night, set_up
@@ -109,15 +110,18 @@ def test_a_preset_drives_the_loop_and_a_killed_engine_leaves_nobody(
     assert [(each.id, each.run) for each in night.seen(events.IdeaTaken)] == [("a", 2)]
 
 
-STEPS = range(190, 246, 11)
-"""Of an engine that makes one experiment: from the crash until the mended train.py runs, about."""
+STEPS = (12, 40, 62, 85, 108, 131)
+"""From where the crash is measured: until the mended train.py runs, about."""
 
 
 def test_an_engine_killed_at_a_step_of_mending_loses_nothing(night: Night) -> None:
     night.plays(*["slip-or-mend"] * 100)
     assert night.run("--experiments", "0").returncode == 0
+    fell_in: set[tuple[Phase, int]] = set()
     for wanted, step in enumerate(STEPS, 1):
-        assert killed(night, step, wanted) == -signal.SIGKILL
+        assert killed(night, step, wanted, Phase.MEASURED) == -signal.SIGKILL
+        flight = journal.load(night.workspace)
+        fell_in |= {(flight.phase, flight.fixes)} if flight is not None else set()
         assert killed(night, 0, wanted) == 0
         night.check_over()
         last = experiments(night.workspace)[wanted]
@@ -125,9 +129,11 @@ def test_an_engine_killed_at_a_step_of_mending_loses_nothing(night: Night) -> No
         assert [key for key in last.asi if key.startswith("crash")] == ["crash 1, mended"]
         assert "I mended it." in "".join(each.text for each in night.transcript(last.run))
     assert night.seen(events.Rescued) == []
+    assert fell_in >= {(Phase.MEASURED, 0), (Phase.PROPOSED, 1), (Phase.COMMITTED, 1), (Phase.RUNNING, 1)}
 
 
-def killed(night: Night, step: int, wanted: int) -> int:
-    """Run an engine that dies at ``step``; 0 for an engine that lives to its end. Returns its exit status."""
-    command = [sys.executable, "-m", "tests.engine.killed_engine", str(night.workspace.root), str(step), str(wanted)]
+def killed(night: Night, step: int, wanted: int, *phase: str) -> int:
+    """Run an engine that dies at ``step`` (of a phase); 0 for one that lives to its end. Returns its exit status."""
+    arguments = [str(night.workspace.root), str(step), str(wanted), *phase]
+    command = [sys.executable, "-m", "tests.engine.killed_engine", *arguments]
     return subprocess.run(command, env=environment(0), timeout=120, check=False).returncode
