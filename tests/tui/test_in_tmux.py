@@ -129,7 +129,7 @@ def test_the_terminal_itself_dies_and_nothing_of_the_screen_is_left(terminal: Te
     assert engine_of(workspace) == engine
 
 
-def test_pause_skip_and_stop_are_taken_from_the_keyboard(terminal: Terminal, workspace: Workspace) -> None:
+def test_pause_search_skip_and_stop_are_taken_from_the_keyboard(terminal: Terminal, workspace: Workspace) -> None:
     terminal.seconds = 5
     terminal.open(f"{PROGRAM} {workspace.root}", 120, 35)
     until(lambda: under_way(workspace) >= 2, "run 2")
@@ -137,6 +137,10 @@ def test_pause_skip_and_stop_are_taken_from_the_keyboard(terminal: Terminal, wor
     terminal.check_shows("paused")
     until(lambda: under_way(workspace) == 0, "no run under way")
     count = len(experiments(workspace))
+    terminal.press("5", "/")
+    terminal.check_shows("an expression/")
+    terminal.press("baseline", "Enter")
+    terminal.check_shows("/baseline 1 of 1")
     terminal.press("p")
     terminal.check_shows(f"run {count + 1}")
 
