@@ -468,15 +468,15 @@ def encode(line: Config | Experiment | Note | Repeat) -> bytes:
     record: dict[str, Any] = msgspec.to_builtins(line)
     return msgspec.json.encode(
         {
-            key: _whole(value)
+            key: whole(value)
             for key, value in record.items()
             if key not in OPTIONAL_KEYS or value not in (None, "", (), {})
         }
     )
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """Whole numbers are written without a fraction, also inside ``metrics`` and notes."""
     if isinstance(value, dict):
-        return {key: _whole(each) for key, each in value.items()}
+        return {key: whole(each) for key, each in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value

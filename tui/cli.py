@@ -28,6 +28,7 @@ from engine import (
     doctor,
     finishing,
     launch,
+    ledger,
     obstacles,
     outside,
     past,
@@ -386,7 +387,7 @@ def parse_metrics() -> int:
     scanner.finish()
     for problem in scanner.problems:
         print(problem, file=sys.stderr)
-    print(json.dumps(scanner.metrics, ensure_ascii=False))
+    print(json.dumps(ledger.whole(scanner.metrics), ensure_ascii=False))
     return 0
 
 
