@@ -33,6 +33,8 @@ FIRST_ASI_KEYS = ("hypothesis", "arch_change", "result", "next_action_hint")
 """The keys of an experiment's notes that are always shown first."""
 
 READ_AGAIN = 1 << 16
+EXACT = 2**53
+"""From here on a float is no longer every whole number."""
 
 Asi = dict[str, Any]
 
@@ -479,4 +481,5 @@ def whole(value: Any) -> Any:
     """Whole numbers are written without a fraction, also inside ``metrics`` and notes."""
     if isinstance(value, dict):
         return {key: whole(each) for key, each in value.items()}
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < EXACT
+    return int(value) if is_whole else value
