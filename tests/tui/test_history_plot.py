@@ -194,6 +194,18 @@ def test_decades_are_shown_evenly_on_a_logarithmic_scale() -> None:
     assert len({later - earlier for earlier, later in pairwise(rows)}) == 1
 
 
+def test_of_thousands_of_runs_what_is_drawn_fills_the_plot() -> None:
+    points = [
+        Point(run, 1.8 - run * 1e-4, "keep")
+        if run % 20 == 1
+        else Point(run, 1.801 - (run - run % 7 * 200) * 1e-4, "discard")
+        for run in range(1, 2001)
+    ]
+    rows = [plain(line) for line in draw(points, 100, 14)]
+    with_marks = [at for at, row in enumerate(rows) if "●" in row]
+    assert with_marks[0] <= 1 and with_marks[-1] >= 10
+
+
 async def test_x_and_v_lay_the_axes_out_and_the_title_says_so(tmp_path: Path) -> None:
     recorder = hundred(tmp_path)
     app = viewer(recorder)
