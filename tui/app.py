@@ -14,44 +14,41 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.actions import ActionParseResult
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
-from engine import activity, commands
+from engine import activity
 from engine.errors import AutoresearchError
 from engine.past import PastSession, home_of
 from engine.workspace import Workspace
-from tui import clipboard, terminal, theme
+from tui import bindings, terminal, theme
 from tui.ascii import Ascii
-from tui.asking import Question, Sentence
 from tui.bottom_line import is_fresh
 from tui.browser import Browser, SessionsView
 from tui.browser_shelf import Shelf
 from tui.compare_screen import Comparison
-from tui.comparison import pair
-from tui.condition import condition, is_thinking, trouble
+from tui.condition import condition, trouble
 from tui.configuration import Configuration, UnusableConfiguration
 from tui.gpu import GpuWatch
 from tui.help import Help, key_name
 from tui.keymap import Section, bindings_of, checked, effective
 from tui.main_screen import MainScreen
 from tui.morning import AWAY, Morning, is_worth_saying
+from tui.moving import Mover
 from tui.painter import LineView
 from tui.panes.history import HistoryPlot
 from tui.panes.pane import View
-from tui.panes.run_filter import FilterPrompt
-from tui.panes.runs import RunsView, marked_words
+from tui.panes.runs import RunsView
 from tui.queue_screen import Queue, QueueView
 from tui.run_log.view import RunLogView
-from tui.searched import SearchedView
-from tui.searching import Pattern
 from tui.seen import Seen
 from tui.session import Session
-from tui.text import clean, count
-from tui.view_state import Notice, ViewState, beside, config_of, subject
+from tui.steering import Requester
+from tui.text import count
+from tui.view_state import Notice, subject
 
 if TYPE_CHECKING:
     from tui.set_up import SetUp
@@ -109,112 +106,14 @@ class _Look:
     selected: int | None
 
 
-class Viewer(App[None], inherit_bindings=False):
+class Viewer(Requester, Mover, inherit_bindings=False):
     """Keys in, commands out; everything else is the panes'."""
 
     CSS_PATH = "app.tcss"
     TITLE = "autoresearch"
     ENABLE_COMMAND_PALETTE = True
     ESCAPE_TO_MINIMIZE = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause", "pause", id="session.pause", tooltip="Pause after this experiment, or go on"),
-        Binding("s", "skip", "skip", id="session.skip", tooltip="End this experiment, log it as skipped, go on"),
-        Binding("m", "message", "message", id="session.message", tooltip="Write a sentence to the proposer"),
-        Binding("i", "idea", "idea", id="session.idea", tooltip="Queue an idea that goes before the proposer's own"),
-        Binding("Q", "queue", "queue", id="session.queue", show=False, tooltip="The ideas that wait: order, take out"),
-        Binding(
-            "e",
-            "rescued",
-            "rescued edit",
-            id="session.rescued",
-            show=False,
-            tooltip="Run the edit of train.py that was saved and taken back as the next experiment",
-        ),
-        Binding("a", "annotate", "note", id="session.annotate", tooltip="Write a note on the run that is shown"),
-        Binding("z", "zoom", "zoom", id="view.zoom", tooltip="Give the pane the whole screen, or give it back"),
-        Binding("f", "follow", "follow", id="view.follow", tooltip="To the end of the log, and follow it"),
-        Binding(
-            "t",
-            "thoughts",
-            "thoughts",
-            id="view.thoughts",
-            tooltip="The run's log, or what its proposer thought and said",
-        ),
-        Binding("slash", "search", "search", id="view.search", tooltip="Look for a text, or a /regular expression/"),
-        Binding("n", "seek(1)", "next", id="view.next-hit", tooltip="To the next line that was found", show=False),
-        Binding("N", "seek(-1)", "before", id="view.hit-before", tooltip="To the line found before", show=False),
-        Binding(
-            "L",
-            "learnings",
-            "learnings",
-            id="view.learnings",
-            show=False,
-            tooltip="The run's notes, or what the session has learned (autoresearch.md)",
-        ),
-        Binding(
-            "M",
-            "morning",
-            "morning",
-            id="view.morning",
-            show=False,
-            tooltip="What happened since you last looked: kept, worth, failed",
-        ),
-        Binding("d", "diff_base", "diff", id="view.diff-base", tooltip="Diff against parent, incumbent, baseline"),
-        Binding(
-            "y",
-            "copy",
-            "copy",
-            id="view.copy",
-            show=False,
-            tooltip="Copy the page of the log, the notes, diff or run",
-        ),
-        Binding(
-            "c",
-            "compare",
-            "compare",
-            id="view.compare",
-            show=False,
-            tooltip="Compare the two marked runs, or the one that is shown with the incumbent",
-        ),
-        Binding("o", "sort", "sort", id="view.sort", show=False, tooltip="Sort the runs by the next of their figures"),
-        Binding(
-            "F",
-            "filter",
-            "filter",
-            id="view.filter",
-            show=False,
-            tooltip="Only some runs: status:keep metric<0.98",
-        ),
-        Binding(
-            "r",
-            "rerun",
-            "re-run",
-            id="session.rerun",
-            tooltip="Queue one more run of the selected experiment, or of the incumbent",
-        ),
-        Binding(
-            "escape",
-            "live",
-            "live",
-            id="view.live",
-            tooltip="End the search; else clear the selection: back to the live run",
-            show=False,
-        ),
-        Binding("b", "past", "past", id="view.past", tooltip="Past runs, this session's and others'", show=False),
-        Binding("1", "pane('log')", "log", id="pane.log", tooltip="Go to the training log", show=False),
-        Binding("2", "pane('history')", "history", id="pane.history", tooltip="Go to the val_bpb history", show=False),
-        Binding("3", "pane('notes')", "notes", id="pane.notes", tooltip="Go to the notes", show=False),
-        Binding("4", "pane('diff')", "diff", id="pane.diff", tooltip="Go to the diff", show=False),
-        Binding("5", "pane('runs')", "runs", id="pane.runs", tooltip="Go to the runs", show=False),
-        Binding("tab", "step(1)", "next pane", id="pane.next", tooltip="Go to the next pane", show=False),
-        Binding("shift+tab", "step(-1)", "pane before", id="pane.before", tooltip="Go to the pane before", show=False),
-        Binding("ctrl+p", "command_palette", "palette", id="app.palette", tooltip="Every command by name", show=False),
-        Binding("question_mark", "help", "help", id="app.help", tooltip="All keys"),
-        Binding("q,ctrl+c", "leave", "leave", id="app.leave", tooltip="Leave the screen; the engine goes on"),
-        Binding(
-            "ctrl+q", "stop", "stop", id="session.stop", tooltip="Stop the engine: after this run, or now", show=False
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings.EVERYWHERE
 
     def __init__(
         self,
@@ -241,21 +140,18 @@ class Viewer(App[None], inherit_bindings=False):
         self._reads_only = reads_only
         self.workspace = workspace or Workspace(NOWHERE)
         self.session = session or Session(self.workspace)
-        self.selected: int | None = None
-        """The run that the person looks at; None: the live one."""
+        self.selected = None
         self.crash_report: Path | None = None
         self.main = MainScreen()
         self._home: _Look | None = None
         self.gpu = gpu
         self._clock = clock
-        self._own_notice: Notice | None = None
         self._seen = seen
         self._since: float | None = None
         """When the person looked before; None where that is not known."""
         self._looked_at = clock()
         """When the person last did something here."""
-        self._keys_of: dict[str, str] = {}
-        """The keys that a person gave to bindings, by their ids."""
+        self._keys_of = {}
         self.animation_level = "none"
         self.ansi_theme_dark = theme.OF_RUNS
         for each in (theme.CALM, theme.SIXTEEN):
@@ -297,10 +193,6 @@ class Viewer(App[None], inherit_bindings=False):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return theme.FALLBACK
 
-    @property
-    def state(self) -> ViewState:
-        return self.session.state
-
     def on_ready(self) -> None:
         self.poll()
         self.set_interval(POLL_SECONDS, self.poll)
@@ -310,6 +202,10 @@ class Viewer(App[None], inherit_bindings=False):
             if is_worth_saying(self.state, self._since, self._clock()):
                 self.action_morning()
             self.note_seen()
+
+    def action_morning(self) -> None:
+        since = None if self.is_past else self._since
+        self.push_screen(Morning(self.state, since, self._clock()))
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key | events.MouseDown):
@@ -335,7 +231,6 @@ class Viewer(App[None], inherit_bindings=False):
         self.refresh_view()
 
     def refresh_view(self) -> None:
-        """Show what is known now."""
         state, now = self.state, self._clock()
         gpu = self.gpu.latest if self.gpu else None
         self.main.status.show(state, now, gpu, self.workspace.root.name)
@@ -350,7 +245,7 @@ class Viewer(App[None], inherit_bindings=False):
         wanting = "resume" if self.state.is_to_pause else "pause"
         keys = []
         for binding in self._bindings_now():
-            if binding.show and not (self.refusal and _is_request(binding)):
+            if binding.show and not (self.refusal and bindings.is_request(binding)):
                 words = wanting if binding.action == "pause" else binding.description
                 keys.append((key_name(binding.key.split(",")[0]), words))
         return [("esc", "past runs"), *keys] if self.is_past else keys
@@ -358,10 +253,6 @@ class Viewer(App[None], inherit_bindings=False):
     def _notice(self, now: float) -> Notice | None:
         fresh = [each for each in (self.state.notice, self._own_notice) if is_fresh(each, now)]
         return max((each for each in fresh if each), key=lambda each: each.at, default=None)
-
-    def say(self, text: str, role: str = "") -> None:
-        """Show a short-lived message."""
-        self._own_notice = Notice(self._clock(), text, role)
 
     # A session to be begun
 
@@ -378,7 +269,6 @@ class Viewer(App[None], inherit_bindings=False):
 
     @property
     def is_past(self) -> bool:
-        """A past session is shown, and nothing may be asked of its engine."""
         return self._home is not None
 
     @property
@@ -396,7 +286,7 @@ class Viewer(App[None], inherit_bindings=False):
         default_namespace: DOMNode | None = None,
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
-        requests = [each.action for each in self.BINDINGS if isinstance(each, Binding) and _is_request(each)]
+        requests = [each.action for each in self.BINDINGS if isinstance(each, Binding) and bindings.is_request(each)]
         if self.refusal and isinstance(action, str) and action in requests:
             self.say(self.refusal, "warn")
             self.refresh_view()
@@ -405,7 +295,7 @@ class Viewer(App[None], inherit_bindings=False):
 
     def action_past(self) -> None:
         if self.is_past:
-            self._come_back()
+            self.come_back()
         else:
             self.push_screen(Browser(Shelf([self.workspace.root])))
 
@@ -444,8 +334,7 @@ class Viewer(App[None], inherit_bindings=False):
         await self.push_screen(self.main)
         self.poll()
 
-    def _come_back(self) -> None:
-        """From a past session to the list of them."""
+    def come_back(self) -> None:
         if self._home is not None:
             self.pop_screen()
             self._own_notice = None
@@ -453,271 +342,6 @@ class Viewer(App[None], inherit_bindings=False):
             self.session.close()
             self.workspace, self.session, self.main = home.workspace, home.session, home.main
             self.selected = home.selected
-
-    # What is asked of the engine
-
-    def _send(self, command: commands.AnyCommand, kind: str, words: str) -> None:
-        try:
-            self.session.send(command, kind)
-        except OSError as error:
-            self.say(f"That could not be written down for the engine: {error}", "bad")
-        else:
-            if self.state.alive:
-                self.say(words)
-            else:
-                self.say("No engine runs: the next one to start takes this up.", "warn")
-        self.refresh_view()
-
-    def action_pause(self) -> None:
-        if self.state.is_to_pause:
-            self._send(commands.Resume(), "resume", "Asked the engine to go on.")
-        else:
-            self._send(commands.Pause(), "pause", "Asked the engine to pause after this experiment.")
-
-    def action_skip(self) -> None:
-        run = self.state.live_run
-        if run is None and is_thinking(self.state):
-            self._take_turn_away(self.state.next_run)
-            return
-        if run is None or not self.state.alive:
-            self.say("Nothing runs that could be skipped.", "warn")
-            self.refresh_view()
-            return
-        if self.state.ended is not None:
-            self.say(f"Run {run} has ended: there is nothing left of it to skip.", "warn")
-            self.refresh_view()
-            return
-
-        def answered(key: str | None) -> None:
-            if key == "y":
-                self._send(commands.Skip(run=run), "skip", f"Asked the engine to skip run {run}.")
-
-        what = f"Skip run {run}? It is ended and logged as skipped."
-        if self.state.is_repeating:
-            what = f"Skip this repeat of run {run}? It is ended without a metric."
-        self.push_screen(Question(what, {"y": "yes", "n": "no"}), answered)
-
-    def _take_turn_away(self, run: int) -> None:
-        def answered(key: str | None) -> None:
-            if key == "y":
-                self._send(commands.Skip(run=run), "skip", "Asked the engine to go on with the search.")
-
-        what = f"Take this turn away from the {self.state.proposer}? The search proposes run {run}."
-        self.push_screen(Question(what, {"y": "yes", "n": "no"}), answered)
-
-    def action_stop(self) -> None:
-        if not self.state.alive:
-            self.say("No engine runs here. q leaves.", "warn")
-            self.refresh_view()
-            return
-
-        def answered(key: str | None) -> None:
-            if key in ("a", "n"):
-                words = "Asked the engine to stop now." if key == "n" else "Asked the engine to stop after this run."
-                self._send(commands.Stop(now=key == "n"), "stop", words)
-
-        self.push_screen(Question("Stop the engine?", {"a": "after this run", "n": "now, ending the run"}), answered)
-
-    def action_message(self) -> None:
-        def answered(text: str | None) -> None:
-            if text:
-                self._send(commands.Message(text=text), "message", "The proposer gets it at the next experiment.")
-
-        self.push_screen(Sentence("message", "a sentence to the proposer · enter sends · esc cancels"), answered)
-
-    def action_idea(self) -> None:
-        def answered(text: str | None) -> None:
-            if text:
-                self._send(commands.Enqueue(text=text), "idea", "Asked the engine to queue the idea.")
-
-        self.push_screen(Sentence("idea", "what to try next, KNOB=value for instance · enter queues"), answered)
-
-    def action_queue(self) -> None:
-        def ask(change: commands.Unqueue | commands.Reorder, words: str) -> None:
-            self._send(change, "queue", words)
-
-        self.push_screen(Queue(self.state, ask, self._keys_of))
-
-    def action_rescued(self) -> None:
-        if self.state.rescued is None:
-            self.say("No edit of train.py was saved in this session.", "warn")
-            self.refresh_view()
-            return
-        self._send(commands.Enqueue(text=self.state.rescued), "idea", "Asked the engine to run the saved edit next.")
-
-    def action_rerun(self) -> None:
-        incumbent, segment = self.state.incumbent, self.state.segment
-        run = self.selected if self.selected is not None else incumbent.run if incumbent else None
-        if run is None or segment is None:
-            self.say("There is no run to repeat yet.", "warn")
-            self.refresh_view()
-            return
-        if all(each.run != run for each in segment.experiments):
-            self.say(f"Run {run} is of an earlier segment: only what is comparable is run again.", "warn")
-            self.refresh_view()
-            return
-        which = f"run {run}" + (", the incumbent" if incumbent and run == incumbent.run else "")
-        self._send(commands.Enqueue(text=f"re-run {run}"), "rerun", f"Asked the engine for one more run of {which}.")
-
-    def action_annotate(self) -> None:
-        about = subject(self.state, self.selected)
-        if about is None:
-            self.say("There is no run to write a note on yet.", "warn")
-            self.refresh_view()
-            return
-        run = about.run
-
-        def answered(text: str | None) -> None:
-            if text:
-                self._send(
-                    commands.Annotate(run=run, text=text), "note", f"Asked the engine to keep the note on run {run}."
-                )
-
-        self.push_screen(Sentence(f"note on run {run}", "enter keeps it · esc cancels"), answered)
-
-    # Moving about
-
-    def select(self, run: int | None) -> None:
-        """Look at a run; None: at the live one."""
-        self.selected = run
-        self.refresh_view()
-
-    def action_select(self, step: int) -> None:
-        self.select(beside(self.state, self.selected, step))
-
-    def action_choose(self, run: int | None) -> None:
-        self.select(run)
-
-    def on_runs_view_chosen(self, message: RunsView.Chosen) -> None:
-        self.select(message.run)
-
-    def action_copy(self) -> None:
-        text = self.main.current.copied()
-        if text:
-            self.run_worker(self._copy(clipboard.without_controls(text)), group="copy", exclusive=True)
-        else:
-            self.say("There is nothing to copy in this pane.", "warn")
-            self.refresh_view()
-
-    async def _copy(self, text: str) -> None:
-        copied = text
-        if not (clipboard.is_in_tmux() and await asyncio.to_thread(clipboard.to_tmux, text)):
-            copied = clipboard.fitting(text)
-            self.copy_to_clipboard(copied)
-        self.say(clipboard.copied_words(copied, text))
-        self.refresh_view()
-
-    def action_compare(self) -> None:
-        state = self.state
-        found = pair(state, self.selected, self.main.runs_pane.body.marked)
-        if isinstance(found, str):
-            self.say(found, "warn")
-            self.refresh_view()
-        else:
-            config = config_of(state, found[1])
-            metric, lower_is_better = clean(config.metric_name), config.best_direction != "higher"
-            self.push_screen(Comparison(self.workspace, *found, metric, lower_is_better=lower_is_better))
-
-    def action_sort(self) -> None:
-        self.main.runs_pane.next_order()
-        self.main.go_to("runs")
-        self.refresh_view()
-
-    def action_filter(self) -> None:
-        def show_only(text: str) -> str:
-            problem = self.main.runs_pane.choose(text, self.state)
-            self.refresh_view()
-            return problem
-
-        self.main.go_to("runs")
-        self.push_screen(FilterPrompt(self.main.runs_pane.body.filter.text, show_only))
-
-    def action_mark(self) -> None:
-        about = subject(self.state, self.selected)
-        if about is None or about.row is None:
-            self.say("Only a run that has its line can be marked.", "warn")
-        else:
-            runs = self.main.runs_pane.body
-            runs.toggle(about.run)
-            self.say(marked_words(runs.marked))
-        self.refresh_view()
-
-    def action_search(self) -> None:
-        body = self.main.current.body
-        if not isinstance(body, SearchedView):
-            self.say("A plot has no text: search in the runs, 5.", "warn")
-            self.refresh_view()
-            return
-
-        def answered(text: str | None) -> None:
-            if text:
-                try:
-                    body.look_for(Pattern(text))
-                except ValueError as error:
-                    self.say(str(error), "bad")
-                self.refresh_view()
-
-        self.push_screen(Sentence("/", "a text, or /an expression/ · enter finds · esc cancels"), answered)
-
-    def action_seek(self, by: int) -> None:
-        body = self.main.current.body
-        if isinstance(body, SearchedView) and body.found:
-            body.seek(by)
-        else:
-            self.say("Nothing is looked for in this pane: / asks what.", "warn")
-        self.refresh_view()
-
-    def on_searched_view_said(self, message: SearchedView.Said) -> None:
-        self.say(message.text, message.role)
-        self.refresh_view()
-
-    def action_live(self) -> None:
-        body = self.main.current.body
-        if isinstance(body, SearchedView) and body.found:
-            body.look_for(None)
-            self.refresh_view()
-            return
-        if self.is_past and not self.main.is_zoomed:
-            self._come_back()
-            return
-        if (self.selected is None or self.is_past) and self.main.is_zoomed:
-            self.main.zoom()
-        self.select(self.selected if self.is_past else None)
-
-    def action_pane(self, name: str) -> None:
-        self.main.go_to(name)
-        self.refresh_view()
-
-    def action_step(self, by: int) -> None:
-        self.main.step(by)
-        self.refresh_view()
-
-    def action_zoom(self) -> None:
-        self.main.zoom()
-        self.refresh_view()
-
-    def action_follow(self) -> None:
-        self.main.log_pane.body.follow()
-
-    def action_thoughts(self) -> None:
-        self.main.log_pane.turn()
-        self.main.go_to("log")
-        self.refresh_view()
-
-    def action_learnings(self) -> None:
-        notes = self.main.notes_pane
-        if self.main.current is notes or not notes.shows_learnings:
-            notes.turn()
-        self.main.go_to("notes")
-        self.refresh_view()
-
-    def action_morning(self) -> None:
-        since = None if self.is_past else self._since
-        self.push_screen(Morning(self.state, since, self._clock()))
-
-    def action_diff_base(self) -> None:
-        self.main.diff_pane.next_base()
-        self.refresh_view()
 
     def action_help(self) -> None:
         self.push_screen(Help(self.help_sections()))
@@ -822,11 +446,6 @@ def _past_session(path: Path) -> Session:
     if path == workspace.ledger and workspace.runs.is_dir():
         return Session(workspace, past=path)
     return WatchedSession(home_of(path), file=path).start()
-
-
-def _is_request(binding: Binding) -> bool:
-    """It asks the engine for something."""
-    return (binding.id or "").startswith("session.")
 
 
 def _last_run_of(past: PastSession) -> int | None:

@@ -1,0 +1,106 @@
+"""The keys that work in every pane: ``session.`` asks the engine for something, the others change what is shown."""
+
+from textual.binding import Binding, BindingType
+
+EVERYWHERE: list[BindingType] = [
+    Binding("p", "pause", "pause", id="session.pause", tooltip="Pause after this experiment, or go on"),
+    Binding("s", "skip", "skip", id="session.skip", tooltip="End this experiment, log it as skipped, go on"),
+    Binding("m", "message", "message", id="session.message", tooltip="Write a sentence to the proposer"),
+    Binding("i", "idea", "idea", id="session.idea", tooltip="Queue an idea that goes before the proposer's own"),
+    Binding("Q", "queue", "queue", id="session.queue", show=False, tooltip="The ideas that wait: order, take out"),
+    Binding(
+        "e",
+        "rescued",
+        "rescued edit",
+        id="session.rescued",
+        show=False,
+        tooltip="Run the edit of train.py that was saved and taken back as the next experiment",
+    ),
+    Binding("a", "annotate", "note", id="session.annotate", tooltip="Write a note on the run that is shown"),
+    Binding("z", "zoom", "zoom", id="view.zoom", tooltip="Give the pane the whole screen, or give it back"),
+    Binding("f", "follow", "follow", id="view.follow", tooltip="To the end of the log, and follow it"),
+    Binding(
+        "t",
+        "thoughts",
+        "thoughts",
+        id="view.thoughts",
+        tooltip="The run's log, or what its proposer thought and said",
+    ),
+    Binding("slash", "search", "search", id="view.search", tooltip="Look for a text, or a /regular expression/"),
+    Binding("n", "seek(1)", "next", id="view.next-hit", tooltip="To the next line that was found", show=False),
+    Binding("N", "seek(-1)", "before", id="view.hit-before", tooltip="To the line found before", show=False),
+    Binding(
+        "L",
+        "learnings",
+        "learnings",
+        id="view.learnings",
+        show=False,
+        tooltip="The run's notes, or what the session has learned (autoresearch.md)",
+    ),
+    Binding(
+        "M",
+        "morning",
+        "morning",
+        id="view.morning",
+        show=False,
+        tooltip="What happened since you last looked: kept, worth, failed",
+    ),
+    Binding("d", "diff_base", "diff", id="view.diff-base", tooltip="Diff against parent, incumbent, baseline"),
+    Binding(
+        "y",
+        "copy",
+        "copy",
+        id="view.copy",
+        show=False,
+        tooltip="Copy the page of the log, the notes, diff or run",
+    ),
+    Binding(
+        "c",
+        "compare",
+        "compare",
+        id="view.compare",
+        show=False,
+        tooltip="Compare the two marked runs, or the one that is shown with the incumbent",
+    ),
+    Binding("o", "sort", "sort", id="view.sort", show=False, tooltip="Sort the runs by the next of their figures"),
+    Binding(
+        "F",
+        "filter",
+        "filter",
+        id="view.filter",
+        show=False,
+        tooltip="Only some runs: status:keep metric<0.98",
+    ),
+    Binding(
+        "r",
+        "rerun",
+        "re-run",
+        id="session.rerun",
+        tooltip="Queue one more run of the selected experiment, or of the incumbent",
+    ),
+    Binding(
+        "escape",
+        "live",
+        "live",
+        id="view.live",
+        tooltip="End the search; else clear the selection: back to the live run",
+        show=False,
+    ),
+    Binding("b", "past", "past", id="view.past", tooltip="Past runs, this session's and others'", show=False),
+    Binding("1", "pane('log')", "log", id="pane.log", tooltip="Go to the training log", show=False),
+    Binding("2", "pane('history')", "history", id="pane.history", tooltip="Go to the val_bpb history", show=False),
+    Binding("3", "pane('notes')", "notes", id="pane.notes", tooltip="Go to the notes", show=False),
+    Binding("4", "pane('diff')", "diff", id="pane.diff", tooltip="Go to the diff", show=False),
+    Binding("5", "pane('runs')", "runs", id="pane.runs", tooltip="Go to the runs", show=False),
+    Binding("tab", "step(1)", "next pane", id="pane.next", tooltip="Go to the next pane", show=False),
+    Binding("shift+tab", "step(-1)", "pane before", id="pane.before", tooltip="Go to the pane before", show=False),
+    Binding("ctrl+p", "command_palette", "palette", id="app.palette", tooltip="Every command by name", show=False),
+    Binding("question_mark", "help", "help", id="app.help", tooltip="All keys"),
+    Binding("q,ctrl+c", "leave", "leave", id="app.leave", tooltip="Leave the screen; the engine goes on"),
+    Binding("ctrl+q", "stop", "stop", id="session.stop", tooltip="Stop the engine: after this run, or now", show=False),
+]
+
+
+def is_request(binding: Binding) -> bool:
+    """It asks the engine for something."""
+    return (binding.id or "").startswith("session.")
