@@ -11,14 +11,14 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
-from engine import beginning, preflight, settings
+from engine import beginning, past, preflight, settings
 from engine.beginning import Plan
 from engine.doctor import has_gpu
 from engine.errors import AutoresearchError
 from engine.finding import Finding
 from engine.initialize import PROFILES
 from engine.settings import PROPOSERS
-from engine.workspace import SETTINGS, Workspace
+from engine.workspace import LEDGER, SETTINGS, Workspace
 from tui.bottom_line import key_spans
 from tui.doctor import finding_lines
 from tui.painter import Lines, LineView
@@ -188,7 +188,10 @@ class SetUp(ModalScreen[None]):
         root = self._workspace.root
         made = "; a repository is made of it" if beginning.lacks_repository(self._workspace) else ""
         where = "is new" if not root.exists() else "holds no session yet"
-        self._top.say((Span("Set-up   ", "title"), Span(f"{place(root)} {where}{made}.", "muted")))
+        said = [Span("Set-up   ", "title"), Span(f"{place(root)} {where}{made}.", "muted")]
+        if (other := past.file_in(root)) is not None and other.name != LEDGER:
+            said.append(Span(f" Another tool's is there: `autoresearch-tui watch {place(root)}` shows it.", "accent"))
+        self._top.say(tuple(said))
         self.tag.value = f"{datetime.date.today():%b%d}".lower()
         self.tag.focus()
         self._adapt()
