@@ -104,6 +104,7 @@ def take_page(workspace: Workspace) -> None:
         with chromium(Path(directory) / "profile") as browser:
             browser.resize(*PAGE)
             browser.prefer("light")
+            browser.driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
             browser.open(page.as_uri())
             browser.driver.save_screenshot(str(PICTURES / "page.png"))
     print(PICTURES / "page.png")
