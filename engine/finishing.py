@@ -86,7 +86,7 @@ class Finisher:
         commits = {
             each.run.experiment.commit: self._find(each.run.number, each.run.experiment.commit) for each in chain
         }
-        baselines = [self._baseline(report) for report in reports]
+        baselines = [self._baseline(report, commits) for report in reports]
         base, base_said = self._base(session, baselines[0])
         carried = self._carried(reports, baselines, commits)
         steps, passed_over = [], []
@@ -151,7 +151,10 @@ class Finisher:
     def _find(self, run: int, name: str) -> str:
         """A kept run's commit in full. Raises UnusableWorkspace where it is not there."""
         if not name:
-            raise UnusableWorkspace(f"run {run} was kept, but its line names no commit.")
+            raise UnusableWorkspace(
+                f"run {run} was kept, but its line names no commit: write into {past.file_in(self.workspace.root)} "
+                "which one it is."
+            )
         found = self.repository.resolve(name) if _commit.fullmatch(name) else None
         if found is None:
             raise UnusableWorkspace(
@@ -160,9 +163,13 @@ class Finisher:
             )
         return found
 
-    def _baseline(self, report: Report) -> str:
+    def _baseline(self, report: Report, commits: dict[str, str]) -> str:
+        """A segment's; where its line names none, the commit that the first kept change was made to."""
         assert report.baseline is not None  # a segment without one was left out
-        return self._find(report.baseline.number, report.baseline.experiment.commit)
+        name = report.baseline.experiment.commit
+        first = next(_in_order(report), None)
+        before = self.repository.parent_of(commits[first.run.experiment.commit]) if first and not name else None
+        return before or self._find(report.baseline.number, name)
 
     def _base(self, session: str, baseline: str) -> tuple[str, str]:
         """Where the session's branch began: the last commit that is none of its own."""

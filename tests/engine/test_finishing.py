@@ -262,6 +262,24 @@ def test_refusals(workspace: Workspace) -> None:
     assert "no such commit" in refused(workspace.root)
 
 
+def test_a_baseline_that_names_no_commit_is_what_the_first_kept_change_was_made_to(workspace: Workspace) -> None:
+    record(workspace, "", 2.0, "keep", "baseline", source="")
+    tried(workspace, 9, 2.5, kept=False)
+    kept = commit(workspace, knob(5), "an agent's")
+    record(workspace, kept, 1.9, "keep", "DEPTH → 5", source="")
+    plan = finish(workspace.root)
+    assert log(workspace.root, "main") == ["DEPTH → 5"] and plan.steps[0].figures.startswith("val_bpb 2.0000 → 1.9000")
+    assert git(workspace.root, "diff", "--name-only", "main", FINISHED) == "train.py"
+
+
+def test_where_no_commit_can_stand_for_the_baseline_the_sentence_says_what_to_do(workspace: Workspace) -> None:
+    root = git(workspace.root, "rev-list", "--max-parents=0", "HEAD")
+    record(workspace, "", 2.0, "keep", "baseline", source="")
+    record(workspace, root, 1.9, "keep", "DEPTH → 5", source="")
+    said = refused(workspace.root)
+    assert "run 1 was kept, but its line names no commit" in said and f"write into {workspace.ledger}" in said
+
+
 def foreign(root: Path, rows: list[tuple[str, float, str, str]]) -> None:
     lines = ["commit\tval_bpb\tmemory_gb\tstatus\tdescription"]
     lines += [f"{sha[:7]}\t{metric:.6f}\t1.0\t{status}\t{said}" for sha, metric, status, said in rows]
