@@ -6,6 +6,7 @@ whatever was kept, its own files apart) just as the kept commit has them, so tha
 the byte. Everything is made beside the person's work tree, index and HEAD, and the branch comes last, at once.
 """
 
+import datetime
 import re
 import shlex
 import tempfile
@@ -28,7 +29,11 @@ MAIN = {"main": "refs/heads/main", "master": "refs/heads/master", "origin": "ref
 """What a session's branch began from, where nothing says so, in the order in which it is looked for."""
 SESSION_FILES = ("autoresearch.*", ".auto/*", "results.tsv", "run.log")
 """Of other tools: no part of what was kept."""
+LONGEST_PLACE = 40
+"""Characters of a directory's name that a branch is called after."""
 _commit = re.compile(r"[0-9a-f]{4,64}")
+_refused = re.compile(r"[^\w.-]+|\.\.+")
+"""In a branch's name, by git or by a shell."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,11 @@ class Finisher:
     workspace: Workspace
     repository: Repository
 
-    def plan(self, branch: str = "", *, squash: bool = False) -> Plan:
-        """What there is to do. Raises UnusableWorkspace where nothing was kept, or git lacks what was."""
+    def plan(self, branch: str | None = None, *, squash: bool = False) -> Plan:
+        """What there is to do; ``branch``: its name, if not the usual one.
+
+        Raises UnusableWorkspace where nothing was kept, git lacks what was, or has no use for that name.
+        """
         reports = self._reports()
         last = reports[-1]
         session = last.config.branch or ""
@@ -104,7 +112,7 @@ class Finisher:
                 else:
                     passed_over.append(f"Run {kept.run.number} changed nothing that is not there already: no commit.")
                 at = source = commit
-        name = branch or PREFIX + (session or self._name()).removeprefix("autoresearch/")
+        name = PREFIX + self._name(last, at) if branch is None else branch
         if refusal := self.repository.what_refuses_branch(name):
             raise UnusableWorkspace(f"{refusal}: name another with --branch.")
         plan = Plan(
@@ -218,12 +226,24 @@ class Finisher:
         """Of a kept commit that a person made: its message."""
         return self.repository.message(kept.run.experiment.commit) if kept.run.experiment.source == "person" else ""
 
-    def _name(self) -> str:
-        """Of a session that says no branch: what is checked out, or its directory."""
+    def _name(self, report: Report, incumbent: str) -> str:
+        """The session's branch, or the one that is checked out; where that is none of its own, directory and date."""
         try:
-            return self.repository.branch()
+            branch = report.config.branch or self.repository.branch()
         except UnusableWorkspace:
-            return self.workspace.root.name
+            branch = ""
+        if branch and branch not in MAIN:
+            return branch.removeprefix("autoresearch/")
+        place = _refused.sub("-", self.workspace.root.name)[:LONGEST_PLACE].strip(".-") or "session"
+        return f"{place}-{self._last_day(report, incumbent)}"
+
+    def _last_day(self, report: Report, incumbent: str) -> str:
+        """Of the last experiment; where no line has a time, of the incumbent's commit."""
+        try:
+            moment = max(each.experiment.timestamp for each in report.runs)
+            return f"{datetime.date.fromtimestamp(moment):%F}" if moment > 0 else self.repository.day_of(incumbent)
+        except (OverflowError, OSError, ValueError):  # a time that no calendar has
+            return self.repository.day_of(incumbent)
 
     def _short(self, commit: str) -> str:
         return f"{commit[:9]} ({clean(self.repository.message(commit).split(chr(10), 1)[0])[:60]})"

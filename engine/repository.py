@@ -27,6 +27,8 @@ REVERT_TRAILER = "Reverts-Experiment"
 FALLBACK_IDENTITY = ("autoresearch", "autoresearch@localhost")
 """Who commits on a machine where git was never told."""
 
+LONGEST_BRANCH = 200
+"""Bytes of a new branch's name: git keeps it as a file, and a lock of that name beside it."""
 NO_COMMIT = ""
 """To update-ref: the branch must not exist yet."""
 GIT = (
@@ -126,6 +128,10 @@ class Repository:
     def message(self, revision: str) -> str:
         return self._run("log", "-1", "--encoding=UTF-8", "--format=%B", revision)
 
+    def day_of(self, commit: str) -> str:
+        """When it was committed, as 2026-11-23."""
+        return self._run("log", "-1", "--format=%cd", "--date=short", commit)
+
     def last_change(self, path: str) -> str:
         """The commit on the branch that last changed a file; empty where none did."""
         return self._run("log", "-1", "--format=%H", "HEAD", "--", path)
@@ -221,7 +227,10 @@ class Repository:
 
     def what_refuses_branch(self, branch: str) -> str:
         """Why no branch of this name can be created, as the rest of a sentence; empty where it can."""
-        if not self._succeeds("check-ref-format", "--branch", branch):
+        if len(os.fsencode(branch)) > LONGEST_BRANCH:
+            return f"{branch[:30]!r}… is longer than {LONGEST_BRANCH} bytes"
+        is_special = branch in ("", "@", "HEAD") or branch.startswith(("-", "refs/"))
+        if is_special or not self._succeeds("check-ref-format", f"refs/heads/{branch}"):
             return f"{branch!r} is no name for a branch"
         if self.has_branch(branch):
             return f"the branch {branch} exists already"

@@ -315,11 +315,11 @@ def export_session(path: Path, form: str | None, output: Path | None, segment: i
 
 @cli.command("finish")
 @directory()
-@click.option("--branch", default="", help="What the new branch is called; finished/TAG-DATE as a rule.")
+@click.option("--branch", help="What the new branch is called; finished/TAG-DATE as a rule.")
 @click.option("--squash", is_flag=True, help="One commit for all.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def finish_session(workspace: Workspace, branch: str, squash: bool, dry_run: bool, yes: bool) -> int:
+def finish_session(workspace: Workspace, branch: str | None, squash: bool, dry_run: bool, yes: bool) -> int:
     """Make what was kept a clean branch: one commit for each kept change, from where the session began.
 
     The session's branch, the work tree and what is staged stay as they are.

@@ -1,5 +1,6 @@
 """The finished branch: what was kept and nothing else, from where the session began, with all else as it was."""
 
+import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def finisher(root: Path) -> Finisher:
     return Finisher(Workspace.at(root), Repository(root.resolve(), scratch))
 
 
-def finish(root: Path, branch: str = "", *, squash: bool = False) -> Plan:
+def finish(root: Path, branch: str | None = None, *, squash: bool = False) -> Plan:
     found = finisher(root)
     plan = found.plan(branch, squash=squash)
     assert plan.text.splitlines()[0].startswith(plan.branch)
@@ -37,7 +38,7 @@ def finish(root: Path, branch: str = "", *, squash: bool = False) -> Plan:
     return plan
 
 
-def refused(root: Path, branch: str = "") -> str:
+def refused(root: Path, branch: str | None = None) -> str:
     before = snapshot(root)
     with pytest.raises(UnusableWorkspace) as error:
         finisher(root).plan(branch)
@@ -252,7 +253,10 @@ def test_refusals(workspace: Workspace) -> None:
     baseline(workspace)
     assert "nothing was kept" in refused(workspace.root)
     tried(workspace, 5, 1.9, kept=True)
-    assert "no name for a branch" in refused(workspace.root, "-x")
+    for name in ("-x", "", "@", "HEAD", "@{-1}", "refs/heads/q", "a..b", "x.lock"):
+        assert f"{name!r} is no name for a branch: name another" in refused(workspace.root, name)
+    for name in ("x" * 300, "é" * 101):
+        assert "longer than 200 bytes: name another" in refused(workspace.root, name)
     assert "exists already" in refused(workspace.root, "main")
     assert "main is in the way" in refused(workspace.root, "main/x")
     assert f"{SESSION} is in the way" in refused(workspace.root, "autoresearch")
@@ -278,6 +282,20 @@ def test_where_no_commit_can_stand_for_the_baseline_the_sentence_says_what_to_do
     record(workspace, root, 1.9, "keep", "DEPTH → 5", source="")
     said = refused(workspace.root)
     assert "run 1 was kept, but its line names no commit" in said and f"write into {workspace.ledger}" in said
+
+
+@pytest.mark.parametrize("leave", [("switch", "--quiet", "main"), ("switch", "--quiet", "--detach")])
+def test_without_a_branch_of_its_own_a_session_is_called_after_its_directory_and_its_last_day(
+    tmp_path: Path, leave: tuple[str, ...]
+) -> None:
+    workspace = make(tmp_path / "..my work~1 ü.lock")
+    LedgerFile(workspace).open_segment(Config(branch=None))
+    baseline(workspace)
+    tried(workspace, 5, 1.9, kept=True)
+    last = record(workspace, "", None, "crash", "the last", source="")
+    git(workspace.root, *leave)
+    day = datetime.date.fromtimestamp(last.timestamp)
+    assert finish(workspace.root).branch == f"finished/my-work-1-ü.lock-{day}"
 
 
 def foreign(root: Path, rows: list[tuple[str, float, str, str]]) -> None:
@@ -330,6 +348,15 @@ def test_another_tools_session_is_carried_with_all_that_was_kept_but_its_own_fil
         "results.tsv",
     ]
     assert not (root / ".autoresearch").exists()
+
+
+def test_a_session_without_times_on_main_is_called_after_the_day_of_its_incumbent(tmp_path: Path) -> None:
+    root = tmp_path / "theirs"
+    root.mkdir()
+    git(root, "init", "--quiet", "--initial-branch=main")
+    first, second = (write(root, said, train__py=f"{said}\n") for said in ("a", "b"))
+    foreign(root, [(first, 2.0, "keep", "baseline"), (second, 1.9, "keep", "better")])
+    assert finish(root).branch == f"finished/theirs-{git(root, 'log', '-1', '--format=%cs')}"
 
 
 def test_what_is_cut_off_leaves_nothing_or_all_of_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
