@@ -22,7 +22,7 @@ from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.finding import Finding
 from engine.initialize import TEMPLATE
 from engine.presence import engine_of
-from engine.repository import FALLBACK_IDENTITY
+from engine.repository import FALLBACK_IDENTITY, refuse_bare
 from engine.runner import environment_of_prepare
 from engine.settings import Settings
 from engine.words import counted
@@ -91,8 +91,9 @@ def examine(
     of_session = _looked("session", lambda: _session(workspace, has_session))
     yield from of_session
     if has_session:
+        told = {each.said for each in of_session}
         for name, look in checkup.looks(workspace):
-            yield from _looked(name, look)
+            yield from (each for each in _looked(name, look) if each.said not in told)
     is_known = True
     if chosen is None:
         try:
@@ -157,6 +158,7 @@ def _output(command: list[str]) -> str:
 
 def _session(workspace: Workspace, has_session: bool) -> Finding:
     if not has_session:
+        refuse_bare(workspace.root)
         said = f"none was begun in {workspace.root}."
         return Finding("session", None, said, f"`autoresearch-tui {workspace.root}` begins one.")
     _, repository = preflight.inspect_files(workspace)

@@ -21,7 +21,7 @@ from engine.finished import Step, kept_step, measured_step, squashed
 from engine.harmless import clean
 from engine.ledger import Segment
 from engine.reporting import Facts, Kept, Report, figures, gathering
-from engine.repository import EXPERIMENT_TRAILER, REVERT_TRAILER, Repository
+from engine.repository import EXPERIMENT_TRAILER, REVERT_TRAILER, Repository, refuse_bare
 from engine.workspace import TRAIN, Workspace
 
 PREFIX = "finished/"
@@ -254,14 +254,26 @@ def finisher(workspace: Workspace, scratch: Path) -> Finisher:
     obstacles.refuse_missing_git()
     if not workspace.root.is_dir():
         raise UnusableWorkspace(f"there is no directory {workspace.root}.")
-    if past.file_in(workspace.root) is None:
+    refuse_bare(workspace.root)
+    file = past.file_in(workspace.root)
+    if file is None:
         raise UnusableWorkspace(f"there is no session in {workspace.root}: what was kept is read from its ledger.")
     around = next((each for each in workspace.root.parents if (each / ".git").exists()), None)
     if around is not None and not (workspace.root / ".git").exists():
-        raise UnusableWorkspace(
-            f"{workspace.root} is a part of the repository {around}, so `finish` cannot work on it alone."
-        )
+        raise UnusableWorkspace(_of_a_part(workspace, file, around))
     return Finisher(workspace, Repository(workspace.root, scratch))
+
+
+def _of_a_part(workspace: Workspace, file: Path, around: Path) -> str:
+    """Why nothing is finished in a directory of a repository, and how it is from the repository's top."""
+    name = file.relative_to(workspace.root).parts[0]
+    there = around / name
+    first = f"move {there} away for a while, then " if there.exists() else ""
+    copy = shlex.join(["cp", "-R", str(workspace.root / name), str(there)])
+    return (
+        f"{workspace.root} is a part of the repository {around}, and a branch is one of the whole: "
+        f"{first}`{copy}` and `{shlex.join(['autoresearch-tui', 'finish', str(around)])}` make it."
+    )
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:

@@ -8,6 +8,7 @@ that the engine itself wrote are brought up to date.
 
 import os
 import re
+import shlex
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -54,6 +55,15 @@ class BranchMovedError(WorkFailed):
     """The branch got a commit of somebody else's in between: look again and do it anew."""
 
 
+def refuse_bare(root: Path) -> None:
+    """Raises UnusableWorkspace for a repository without a work tree, and for git's own directory in one that has it."""
+    if (root / "HEAD").is_file() and all((root / name).is_dir() for name in ("objects", "refs")):
+        raise UnusableWorkspace(
+            f"{root} is a bare repository, which has no work tree: `git clone {shlex.quote(str(root))}` makes one "
+            "that has."
+        )
+
+
 class Repository:
     """Commits, reverts and reads; every method is one short git command or a few, and blocks."""
 
@@ -64,7 +74,7 @@ class Repository:
         """
         if not root.is_dir():
             raise UnusableWorkspace(f"there is no directory {root}.")
-        self.root = root
+        self.root, path = root, shlex.quote(str(root))
         self._scratch = scratch
         for name in _FOREIGN:
             os.environ.pop(name, None)
@@ -77,13 +87,14 @@ class Repository:
             if DISTRUST in str(error):
                 raise UnusableWorkspace(
                     f"{root} belongs to another user, so git works in it only once you say that you trust it: "
-                    f"`git config --global --add safe.directory {root}`."
+                    f"`git config --global --add safe.directory {path}`."
                 ) from None
-            raise UnusableWorkspace(f"{root} is not a git repository: `git init {root}` makes it one.") from None
+            refuse_bare(root)
+            raise UnusableWorkspace(f"{root} is not a git repository: `git init {path}` makes it one.") from None
         if Path(top).resolve() != root:
             raise UnusableWorkspace(
                 f"{root} lies inside the git repository {top}, and a workspace is a repository of its own: "
-                f"`git init {root}` makes it one."
+                f"`git init {path}` makes it one."
             )
 
     def branch(self) -> str:

@@ -69,6 +69,17 @@ def test_a_directory_without_a_session_is_no_fault(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("has_ledger", [False, True])
+def test_a_bare_repository_is_said_once(tmp_path: Path, has_ledger: bool) -> None:
+    git(tmp_path, "init", "--quiet", "--bare")
+    if has_ledger:
+        (tmp_path / "autoresearch.jsonl").touch()
+    (finding,) = [
+        each for each in examine(Workspace(tmp_path)) if "git repository" in each.said or " bare " in each.said
+    ]
+    assert finding.name == "session" and finding.ok is False and "is a bare repository" in finding.said
+
+
 def break_train(workspace: Workspace) -> None:
     workspace.train.write_text("def broken(:\n")
 

@@ -1,6 +1,8 @@
 """The command `finish`: what it says first, what it makes, what it refuses."""
 
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -42,10 +44,34 @@ def test_where_nothing_is_to_be_finished_the_sentence_says_so(tmp_path: Path) ->
     (tmp_path / "empty").mkdir()
     assert "there is no session" in refused(tmp_path, "finish", tmp_path / "empty")
     assert "no directory" in refused(tmp_path, "finish", tmp_path / "nowhere")
-    inside = workspace.root / "inside"
-    inside.mkdir()
-    (inside / "results.tsv").write_text("commit\tval_bpb\tstatus\tdescription\n0123456\t1.0\tkeep\tbaseline\n")
-    assert f"a part of the repository {workspace.root}" in refused(workspace.root, "finish", inside)
+
+
+def test_a_session_in_a_part_of_a_repository_is_finished_as_the_sentence_says(tmp_path: Path) -> None:
+    root, inside = tmp_path / "the whole", tmp_path / "the whole" / "inside"
+    inside.mkdir(parents=True)
+    git(root, "init", "--quiet", "--initial-branch=main")
+    rows = ["commit\tval_bpb\tstatus\tdescription"]
+    for metric in ("2.0", "1.9"):
+        (inside / "train.py").write_text(f"x = {metric}\n")
+        git(root, "add", "-A")
+        git(root, "commit", "--quiet", "-m", metric)
+        rows.append(f"{git(root, 'rev-parse', '--short', 'HEAD')}\t{metric}\tkeep\t{metric}")
+    (inside / "results.tsv").write_text("\n".join(rows) + "\n")
+    said = refused(root, "finish", inside)
+    assert f"a part of the repository {root}" in said
+    copy, finish = said.split("`")[1::2]
+    subprocess.run(copy, shell=True, check=True)
+    assert call(*shlex.split(finish)[1:], "--branch", "mine").returncode == 0
+    assert git(root, "diff", "--name-only", "main~1", "mine") == "inside/train.py"
+    assert f"move {root / 'results.tsv'} away" in refused(root, "finish", inside)
+
+
+def test_a_bare_repository_is_called_one(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "--bare")
+    assert "is a bare repository, which has no work tree" in refused(tmp_path, "finish", tmp_path)
+    (tmp_path / "autoresearch.jsonl").write_text('{"type":"config","name":"x","metricName":"val_bpb"}\n')
+    assert "is a bare repository, which has no work tree" in refused(tmp_path, "finish", tmp_path)
+    assert "is a bare repository, which has no work tree" in refused(tmp_path, "init", tmp_path, "--tag", "x")
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
