@@ -36,7 +36,7 @@ def _engine(workspace: Workspace) -> Finding:
     said = [f"run {flight.run} was cut off"] if flight else []
     if (pause := status.pause_of(workspace)) is not None:
         said.append(f"paused ({pause.reason})" if pause.reason else "paused")
-    goes_on = f"`autoresearch-tui {workspace.root}` goes on where it stood"
+    goes_on = f"`autoresearch-tui {workspace.quoted}` goes on where it stood"
     if not said:
         return Finding("engine", True, "none runs")
     return Finding(
@@ -46,7 +46,7 @@ def _engine(workspace: Workspace) -> Finding:
 
 def _ledger(workspace: Workspace) -> Finding:
     if not workspace.ledger.exists():
-        remedy = f"`autoresearch-tui run {workspace.root}` begins a new one"
+        remedy = f"`autoresearch-tui run {workspace.quoted}` begins a new one"
         return Finding("ledger", None, f"there is no {LEDGER}.", f"{remedy}; put it back if it was moved away.")
     book = ledger.read(workspace.ledger)
     said = f"{counted(len(book.experiments), 'run')} in {counted(len(book.segments), 'segment')}"

@@ -48,7 +48,7 @@ def inspect_files(workspace: Workspace) -> tuple[Settings, Repository]:
     for name in (PREPARE, BENCHMARK):
         if not (workspace.root / name).exists():
             raise UnusableWorkspace(
-                f"{name} is missing in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` copies it."
+                f"{name} is missing in {workspace.root}: `autoresearch-tui init {workspace.quoted} --tag T` copies it."
             )
     _require_branch(workspace, branch)
     committed = {name: repository.read("HEAD", name) for name in (TRAIN, BENCHMARK, DOCUMENT)}
@@ -65,7 +65,7 @@ def _require_branch(workspace: Workspace, branch: str) -> None:
     if not branch.startswith(BRANCHES):
         raise UnusableWorkspace(
             f"the branch {branch} is checked out in {workspace.root}, and a session has one of its own: `git switch` "
-            f"to an {BRANCHES}… branch, or begin one with `autoresearch-tui init {workspace.root} --tag T`."
+            f"to an {BRANCHES}… branch, or begin one with `autoresearch-tui init {workspace.quoted} --tag T`."
         )
 
 
@@ -75,7 +75,7 @@ def _require_train(workspace: Workspace, repository: Repository) -> None:
         return  # an experiment was cut off: what it left in the work tree is the engine's to mend
     obstacles.refuse_linked_train(workspace)
     if not workspace.train.is_file():
-        remedy = "`git restore train.py`" if is_committed else f"`autoresearch-tui init {workspace.root} --tag T`"
+        remedy = "`git restore train.py`" if is_committed else f"`autoresearch-tui init {workspace.quoted} --tag T`"
         raise UnusableWorkspace(f"{TRAIN} is missing in {workspace.root}: {remedy} brings it there.")
     if not is_committed:
         raise UnusableWorkspace(f"{TRAIN} is not committed in {workspace.root}: commit it first.")

@@ -102,7 +102,7 @@ def _end(process: subprocess.Popen[bytes], now: bool) -> None:
 def _command(workspace: Workspace, arguments: list[str]) -> list[str]:
     if not workspace.prepare.exists():
         raise UnusableWorkspace(
-            f"{PREPARE} is missing in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` copies it."
+            f"{PREPARE} is missing in {workspace.root}: `autoresearch-tui init {workspace.quoted} --tag T` copies it."
         )
     obstacles.refuse_directory(workspace)
     chosen = settings.load(workspace)

@@ -80,7 +80,7 @@ def holding(workspace: Workspace) -> Iterator[Holder]:
         other = engine_of(workspace)
         who = f"the engine with process id {other.pid}" if other else "another engine"
         raise UnusableWorkspace(
-            f"{who} already runs in {workspace.root}: `autoresearch-tui {workspace.root}` shows it."
+            f"{who} already runs in {workspace.root}: `autoresearch-tui {workspace.quoted}` shows it."
         ) from None
     try:
         holder = Holder(os.getpid(), birth(psutil.Process()), time.time(), size_of_commands(workspace))

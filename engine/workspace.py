@@ -1,7 +1,10 @@
 """Where everything is in a workspace (DESIGN §3): paths, and what follows from their names."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+
+from engine.errors import UnusableWorkspace
 
 TRAIN = "train.py"
 PREPARE = "prepare.py"
@@ -98,7 +101,23 @@ class Workspace:
 
     @classmethod
     def at(cls, path: Path) -> "Workspace":
-        return cls(path.expanduser().resolve())
+        """Raises UnusableWorkspace for a path that leads nowhere: links in a circle, the home of nobody."""
+        try:
+            root = path.expanduser().resolve()
+            has_link = any(each.is_symlink() for each in (root, *root.parents))
+        except OSError as error:
+            raise UnusableWorkspace(f"{path} leads to no directory ({error.strerror}): name another.") from None
+        except RuntimeError:
+            root, has_link = path, True
+        if has_link:
+            what = "its ~ is no user's home" if str(path).startswith("~") else "its links lead round in a circle"
+            raise UnusableWorkspace(f"{path} leads to no directory ({what}): name another.")
+        return cls(root)
+
+    @property
+    def quoted(self) -> str:
+        """The directory as a shell takes it, for commands that a person is told."""
+        return shlex.quote(str(self.root))
 
     @property
     def train(self) -> Path:

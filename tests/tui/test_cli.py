@@ -226,6 +226,23 @@ def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path, command: tuple[str, 
     assert "is not UTF-8" in refused(tmp_path, command[0], root, *command[1:])
 
 
+@pytest.mark.parametrize("command", [("status",), ("finish",), ("doctor",), ("init", "--skill"), ("run", "--headless")])
+def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path, command: tuple[str, ...]) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for path, why in ((loop, "round in a circle"), (loop / "x", "in a circle"), ("~nobody.here/x", "no user's home")):
+        assert why in refused(tmp_path, command[0], path, *command[1:])
+    assert "File name too long" in refused(tmp_path, command[0], tmp_path / ("x" * 300), *command[1:])
+
+
+def test_the_next_command_is_one_that_a_shell_takes(tmp_path: Path) -> None:
+    root = tmp_path / "sp ace"
+    root.mkdir()
+    git(root, "init", "--quiet")
+    done = call("init", root, "--tag", "x", "--profile", "demo")
+    assert f"Next: `autoresearch-tui prepare '{root}'`." in done.stdout
+
+
 FAULTY = """
 import sys
 from engine import status
