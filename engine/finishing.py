@@ -252,8 +252,7 @@ class Finisher:
 def finisher(workspace: Workspace, scratch: Path) -> Finisher:
     """``scratch``: an empty directory for drafts, outside the workspace. Raises UnusableWorkspace."""
     obstacles.refuse_missing_git()
-    if not workspace.root.is_dir():
-        raise UnusableWorkspace(f"there is no directory {workspace.root}.")
+    obstacles.refuse_missing_directory(workspace)
     refuse_bare(workspace.root)
     file = past.file_in(workspace.root)
     if file is None:

@@ -37,6 +37,20 @@ def refuse_path(workspace: Workspace) -> None:
         ) from None
 
 
+def refuse_missing_directory(workspace: Workspace) -> None:
+    if not workspace.root.is_dir():
+        refuse_file(workspace)
+        raise UnusableWorkspace(f"there is no directory {workspace.root}.")
+
+
+def refuse_file(workspace: Workspace) -> None:
+    """Something else in the place of a directory."""
+    if workspace.root.exists() and not workspace.root.is_dir():
+        raise UnusableWorkspace(
+            f"{workspace.root} is a file, not a directory: name the directory that the session is in, or is to be in."
+        )
+
+
 def refuse_missing_git() -> None:
     if shutil.which("git") is None:
         raise UnusableWorkspace("there is no git on PATH: install it (`apt install git`, for instance).")
@@ -54,7 +68,7 @@ def refuse_directory(workspace: Workspace) -> None:
     """One that can't be written in, or where something else is in the place of the engine's own directory."""
     there = next(path for path in (workspace.root, *workspace.root.parents) if path.exists())
     if not there.is_dir():
-        raise UnusableWorkspace(f"{there} is no directory.")
+        raise UnusableWorkspace(f"{there} is no directory: name another.")
     state = workspace.state
     if state.is_symlink() or (state.exists() and not state.is_dir()):
         raise UnusableWorkspace(

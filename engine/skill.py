@@ -4,10 +4,12 @@ It ignores itself (a .gitignore of its own), so that no experiment commits it, i
 """
 
 import hashlib
+import os
 import shutil
 import tomllib
 from pathlib import Path
 
+from engine import obstacles
 from engine.errors import UnusableWorkspace
 from engine.initialize import ASSETS, HOUSE
 from engine.workspace import Workspace
@@ -40,12 +42,11 @@ def homes(workspace: Workspace) -> list[Path]:
 
 def refuse(workspace: Workspace) -> None:
     """Raises UnusableWorkspace where the directory is none, or something of the person's is in the skill's place."""
-    if not workspace.root.is_dir():
-        raise UnusableWorkspace(f"there is no directory {workspace.root}.")
+    obstacles.refuse_missing_directory(workspace)
     contents = files()
     for home in homes(workspace):
         for directory in (home.parent.parent, home.parent):
-            if directory.exists() and not directory.is_dir():
+            if os.path.lexists(directory) and not directory.is_dir():
                 raise UnusableWorkspace(f"{directory} is no directory, and the skill belongs in there: move it away.")
         if home.is_symlink() or (home.exists() and not home.is_dir()):
             raise UnusableWorkspace(f"{home} is no directory of ours, and the skill belongs there: move it away.")
@@ -64,6 +65,11 @@ def install(workspace: Workspace) -> list[Path]:
     contents = files()
     contents[MANIFEST] = "".join(f"{_sum(content)}  {name}\n" for name, content in sorted(contents.items())).encode()
     for home in homes(workspace):
+        try:
+            home.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            said = f"{home.parent} can't be made ({error.strerror})"
+            raise UnusableWorkspace(f"{said}: make {workspace.root} writable, or name another directory.") from None
         draft, old = (home.with_name(f".{NAME}.{state}") for state in ("draft", "old"))
         for left in (draft, old):
             shutil.rmtree(left, ignore_errors=True)

@@ -44,6 +44,8 @@ def test_where_nothing_is_to_be_finished_the_sentence_says_so(tmp_path: Path) ->
     (tmp_path / "empty").mkdir()
     assert "there is no session" in refused(tmp_path, "finish", tmp_path / "empty")
     assert "no directory" in refused(tmp_path, "finish", tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    assert "is a file, not a directory: name" in refused(tmp_path, "finish", tmp_path / "file")
 
 
 def test_a_session_in_a_part_of_a_repository_is_finished_as_the_sentence_says(tmp_path: Path) -> None:

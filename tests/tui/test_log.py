@@ -117,3 +117,12 @@ def test_a_skill_of_somebody_elses_is_refused_before_a_session_begins(tmp_path: 
         assert "was not put there by autoresearch-tui" in refused(tmp_path, "init", tmp_path, *arguments)
     assert "Missing option '--tag'" in refused(tmp_path, "init", tmp_path)
     assert "there is no directory" in refused(tmp_path, "init", tmp_path / "nowhere", "--skill")
+    assert "is a file, not a directory: name" in refused(tmp_path, "init", other, "--skill")
+
+
+def test_a_directory_that_can_hold_no_skill_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".claude").symlink_to("nowhere")
+    assert f"{tmp_path / '.claude'} is no directory" in refused(tmp_path, "init", tmp_path, "--skill")
+    done = call("init", "/proc", "--skill")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "can't be made" in done.stderr and "name another directory" in done.stderr
