@@ -17,7 +17,7 @@ import msgspec
 import pynvml
 from git.exc import GitError
 
-from engine import checkup, obstacles, preflight, settings
+from engine import checkup, obstacles, past, preflight, settings
 from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.finding import Finding
 from engine.initialize import TEMPLATE
@@ -87,8 +87,8 @@ def examine(
 ) -> Iterator[Finding]:
     """The findings, one after the other; some take seconds. ``chosen`` and ``wants_gpu``: of a session to be begun."""
     yield from _looked("git", lambda: _git(workspace))
-    has_session = preflight.has_session(workspace)
-    of_session = _looked("session", lambda: _session(workspace, has_session))
+    has_session = preflight.has_session(workspace) and not _is_anothers(workspace)
+    of_session = _looked("session", lambda: _session(workspace, has_session, is_to_begin=chosen is not None))
     yield from of_session
     if has_session:
         told = {each.said for each in of_session}
@@ -156,11 +156,24 @@ def _output(command: list[str]) -> str:
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
 
 
-def _session(workspace: Workspace, has_session: bool) -> Finding:
+def _is_anothers(workspace: Workspace) -> bool:
+    """Whether it is another tool that has a session here; they have branches of the same names."""
+    return past.file_in(workspace.root) not in (None, workspace.ledger) and not workspace.benchmark.exists()
+
+
+def _session(workspace: Workspace, has_session: bool, *, is_to_begin: bool) -> Finding:
     if not has_session:
         refuse_bare(workspace.root)
+        if (file := past.file_in(workspace.root)) is not None:
+            said = f"{file} is another tool's."
+            return Finding("session", None, said, f"`autoresearch-tui watch {workspace.quoted}` shows it.")
+        if not workspace.root.is_dir():
+            remedy = f"name another, or `autoresearch-tui {workspace.quoted}` begins a session there."
+            return Finding(
+                "session", None if is_to_begin else False, f"there is no directory {workspace.root}.", remedy
+            )
         said = f"none was begun in {workspace.root}."
-        return Finding("session", None, said, f"`autoresearch-tui {workspace.root}` begins one.")
+        return Finding("session", None, said, f"`autoresearch-tui {workspace.quoted}` begins one.")
     _, repository = preflight.inspect_files(workspace)
     return Finding("session", True, f"on {repository.branch()}, with all that it needs")
 

@@ -183,7 +183,7 @@ def initialize_session(workspace: Workspace, tag: str | None, profile: str, with
         skill.refuse(workspace)
     if tag is not None:
         branch = initialize(workspace, tag, Profile.load(profile))
-        print(f"{workspace.root} is on {branch}. Next: `autoresearch-tui prepare {workspace.root}`.")
+        print(f"{workspace.root} is on {branch}. Next: `autoresearch-tui prepare {workspace.quoted}`.")
     if with_skill:
         for home in skill.install(workspace):
             print(f"{home}: the skill `{skill.NAME}`. Ask your coding agent to run it.")
@@ -341,6 +341,7 @@ def finish_session(workspace: Workspace, branch: str | None, squash: bool, dry_r
 @directory()
 def examine(workspace: Workspace) -> int:
     """What works for a session in DIR, what is missing, what to do. Changes nothing."""
+    obstacles.refuse_file(workspace)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     is_well = True
     for finding in itertools.chain(doctor.examine(workspace), terminal_findings()):

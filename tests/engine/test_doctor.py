@@ -62,11 +62,33 @@ def test_a_sound_workspace_has_nothing_wrong_and_is_left_as_it_is(
 
 
 def test_a_directory_without_a_session_is_no_fault(tmp_path: Path) -> None:
-    for root in (tmp_path, tmp_path / "not" / "there"):
-        findings = found(Workspace(root))
+    for root, chosen in ((tmp_path, None), (tmp_path / "not" / "there", Settings())):
+        findings = found(Workspace(root), chosen)
         assert findings["session"].ok is None and f"autoresearch-tui {root}" in findings["session"].remedy
         assert findings["data"].ok is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_is_not_there_is_named_and_how_one_is_begun(tmp_path: Path) -> None:
+    finding = found(Workspace(tmp_path / "no where"))["session"]
+    assert finding.ok is False and finding.said == f"there is no directory {tmp_path / 'no where'}."
+    assert f"`autoresearch-tui '{tmp_path / 'no where'}'`" in finding.remedy
+
+
+@pytest.mark.parametrize("branch", ["main", "autoresearch/mar5"])
+@pytest.mark.parametrize("name", ["results.tsv", ".auto/log.jsonl"])
+def test_another_tools_session_is_one_that_can_be_watched(tmp_path: Path, branch: str, name: str) -> None:
+    git(tmp_path, "init", "--quiet", f"--initial-branch={branch}")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "-m", "theirs")
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    rows = "commit\tval_bpb\tstatus\tdescription\n0123456\t1.0\tkeep\tbaseline\n"
+    line = '{"type":"config","name":"x","metricName":"val_bpb"}\n{"run":1,"metric":1.0,"status":"keep"}\n'
+    file.write_text(rows if name == "results.tsv" else line)
+    findings = found(Workspace(tmp_path))
+    assert findings["session"].ok is None and findings["session"].said == f"{file} is another tool's."
+    assert f"`autoresearch-tui watch {tmp_path}`" in findings["session"].remedy
+    assert "ledger" not in findings and "guarded" not in findings
 
 
 @pytest.mark.parametrize("has_ledger", [False, True])

@@ -6,7 +6,7 @@ import pytest
 
 from engine.finding import Finding
 from tests.engine.workspaces import make, snapshot
-from tests.tui.test_cli import call
+from tests.tui.test_cli import call, refused
 from tui import doctor
 from tui.doctor import finding_lines, terminal_findings
 from tui.spans import plain, width
@@ -29,6 +29,13 @@ def test_nothing_wrong_is_exit_code_0(tmp_path: Path) -> None:
     done = call("doctor", tmp_path)
     assert done.returncode == 0, done.stdout
     assert "→ `autoresearch-tui" in done.stdout and list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_is_not_there_is_exit_code_1_and_a_file_wrong_usage(tmp_path: Path) -> None:
+    done = call("doctor", tmp_path / "nowhere")
+    assert done.returncode == 1 and f"✗ session   there is no directory {tmp_path / 'nowhere'}." in done.stdout
+    (tmp_path / "file").touch()
+    assert "is a file, not a directory: name" in refused(tmp_path, "doctor", tmp_path / "file")
 
 
 def test_a_finding_is_wrapped_under_itself_and_made_harmless() -> None:
