@@ -150,7 +150,7 @@ def open_session(workspace: Workspace, experiments: int | None) -> int:
     return _show(workspace, experiments)
 
 
-@cli.command("demo")
+@cli.command("demo", short_help="The loop at work on any machine, with no model and no GPU.")
 @directory(DEMO_DIRECTORY)
 @headless_flag()
 @experiments()
@@ -167,7 +167,7 @@ def run_demo(workspace: Workspace, headless: bool, experiments: int | None) -> i
     return _show(workspace, wanted)
 
 
-@cli.command("init")
+@cli.command("init", short_help="Begin a session in DIR, or put the agent skill there.")
 @directory(None)
 @click.option("--tag", help="Names the session: its branch is autoresearch/TAG-DATE.")
 @click.option("--profile", type=click.Choice(PROFILES), default="gpu", show_default=True)
@@ -190,7 +190,11 @@ def initialize_session(workspace: Workspace, tag: str | None, profile: str, with
     return 0
 
 
-@cli.command("prepare", context_settings={"ignore_unknown_options": True})
+@cli.command(
+    "prepare",
+    short_help="Fetch data and tokenizer, by DIR's own prepare.py.",
+    context_settings={"ignore_unknown_options": True},
+)
 @directory()
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def prepare_data(workspace: Workspace, options: tuple[str, ...]) -> int:
@@ -199,7 +203,7 @@ def prepare_data(workspace: Workspace, options: tuple[str, ...]) -> int:
     return 0
 
 
-@cli.command("run")
+@cli.command("run", short_help="Run the loop; with --headless without a screen.")
 @directory()
 @headless_flag()
 @experiments()
@@ -211,7 +215,7 @@ def run_loop(workspace: Workspace, headless: bool, experiments: int | None, prop
     return show(workspace, experiments, proposer or "")
 
 
-@cli.command("stop")
+@cli.command("stop", short_help="End the engine after this experiment, or at once.")
 @directory()
 @click.option("--now", is_flag=True, help="End the running experiment too.")
 def stop_engine(workspace: Workspace, now: bool) -> int:
@@ -229,7 +233,7 @@ def stop_engine(workspace: Workspace, now: bool) -> int:
     return 0
 
 
-@cli.command("verify")
+@cli.command("verify", short_help="Measure the session's gain again, with its interval.")
 @directory()
 @click.option("--each", type=click.IntRange(2, 100), default=RUNS_EACH, show_default=True, help="Runs of each.")
 @click.option("--ablate", is_flag=True, help="Also the incumbent without each kept change.")
@@ -246,7 +250,7 @@ def verify_gain(workspace: Workspace, each: int, ablate: bool) -> int:
     return 0
 
 
-@cli.command("status")
+@cli.command("status", short_help="One look at a session.")
 @directory()
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.option("--line", "as_line", is_flag=True, help="As one short line, for a status bar.")
@@ -260,7 +264,7 @@ def show_status(workspace: Workspace, as_json: bool, as_line: bool) -> int:
     return 0
 
 
-@cli.command("watch")
+@cli.command("watch", short_help="Look at a session that an outside agent drives.")
 @directory()
 @screen_options()
 def watch_session(workspace: Workspace) -> int:
@@ -273,7 +277,7 @@ def watch_session(workspace: Workspace) -> int:
     return watch(workspace.root, _configuration())
 
 
-@cli.command("browse")
+@cli.command("browse", short_help="Past sessions: those at PATH, then this machine's.")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @screen_options()
 def browse_sessions(paths: tuple[Path, ...]) -> int:
@@ -291,7 +295,7 @@ def browse_sessions(paths: tuple[Path, ...]) -> int:
     return 0 if found or not paths else UnusableWorkspace.exit_code
 
 
-@cli.command("export")
+@cli.command("export", short_help="A report, chart or table of a session, to hand on.")
 @click.argument("path", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
 @click.option("--format", "form", type=click.Choice(list(exporting.FORMS)), help="As FILE's name ends, or md.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to; stdout for text, a name for a png.")
@@ -313,12 +317,12 @@ def export_session(path: Path, form: str | None, output: Path | None, segment: i
     return 0
 
 
-@cli.command("finish")
+@cli.command("finish", short_help="Make what was kept a clean branch, a commit for each.")
 @directory()
 @click.option("--branch", help="What the new branch is called; finished/TAG-DATE as a rule.")
 @click.option("--squash", is_flag=True, help="One commit for all.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask. Without a terminal nothing is asked: the branch is made.")
 def finish_session(workspace: Workspace, branch: str | None, squash: bool, dry_run: bool, yes: bool) -> int:
     """Make what was kept a clean branch: one commit for each kept change, from where the session began.
 
@@ -337,7 +341,7 @@ def finish_session(workspace: Workspace, branch: str | None, squash: bool, dry_r
     return 0
 
 
-@cli.command("doctor")
+@cli.command("doctor", short_help="What works here, what is missing, what to do.")
 @directory()
 def examine(workspace: Workspace) -> int:
     """What works for a session in DIR, what is missing, what to do. Changes nothing."""
@@ -351,7 +355,7 @@ def examine(workspace: Workspace) -> int:
     return 0 if is_well else 1
 
 
-@cli.command("log")
+@cli.command("log", short_help="Append an outside agent's experiment to the ledger.")
 @click.option("--dir", "workspace", metavar="DIR", type=_Directory(), default=".", help="Where autoresearch.jsonl is.")
 @click.option("--run", metavar="N", help="Only a check: refused unless it is the next number.")
 @click.option("--commit", metavar="SHA", help="The experiment's commit.")
@@ -379,7 +383,7 @@ def log_experiment(workspace: Workspace, is_config: bool, **given: str | None) -
     return 0
 
 
-@cli.command("metrics")
+@cli.command("metrics", short_help="METRIC lines on stdin → JSON on stdout.")
 def parse_metrics() -> int:
     """METRIC lines on stdin → JSON on stdout."""
     scanner = MetricScanner()

@@ -205,6 +205,14 @@ def test_the_help_shows_dir_as_what_may_be_left_out(command: tuple[str, ...]) ->
     assert "[DIR]" not in call("init", "--help").stdout.splitlines()[0]
 
 
+def test_the_help_says_in_one_whole_line_what_each_command_is_for() -> None:
+    said = call("--help", COLUMNS="80").stdout
+    commands = said.split("Commands:\n")[1].splitlines()
+    assert len(commands) == 14 and all(each.endswith(".") and not each.endswith("...") for each in commands)
+    for line in commands:
+        assert len(line) <= 80 and call(line.split()[0], "--help").returncode == 0
+
+
 def test_without_git_each_command_says_so(workspace: Workspace, tmp_path: Path) -> None:
     for arguments in (("run", workspace.root, *RUN[1:]), ("init", workspace.root, "--tag", "x")):
         assert "there is no git on PATH" in refused(workspace.root, *arguments, PATH=str(tmp_path / "nowhere"))

@@ -23,6 +23,9 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_the_plan_can_be_seen_carried_out_once_and_looked_at(workspace: Workspace) -> None:
+    assert "Without a terminal nothing is asked: the branch is made." in " ".join(
+        call("finish", "--help").stdout.split()
+    )
     plan = call("finish", workspace.root, "--dry-run")
     assert plan.returncode == 0 and plan.stderr == ""
     assert plan.stdout.startswith(f"{FINISHED}: from ") and "where autoresearch/test-2026-11-23 began" in plan.stdout
