@@ -310,10 +310,12 @@ def export_session(path: Path, form: str | None, output: Path | None, segment: i
     form = form or exporting.form_of(output)
     if output is None and exporting.FORMS[form].is_text:
         sys.stdout.buffer.write(exporting.FORMS[form].render(report))
-        return 0
-    target = output or Path(f"{report.facts.name or 'autoresearch'}.{form}")
-    for written in exporting.write(report, form, target, force=force):
-        print(written)
+    else:
+        target = output or Path(f"{report.facts.name or 'autoresearch'}.{form}")
+        for written in exporting.write(report, form, target, force=force):
+            print(written)
+    for remark in exporting.remarks(report):
+        print(f"autoresearch-tui: {remark}", file=sys.stderr)
     return 0
 
 

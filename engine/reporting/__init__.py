@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.claims import Claim
-from engine.ledger import Config, Experiment, Note
+from engine.ledger import BadLine, Config, Experiment, Note
 from engine.noise import NoiseFloor
 from engine.spending import NOTHING, Spent
 
@@ -22,6 +22,8 @@ class Facts:
 
     name: str = ""
     """The directory's."""
+    ledger: str = ""
+    """The path of the session's file."""
     proposer: str = ""
     """Who proposes, as autoresearch.toml has it."""
     diffs: Mapping[int, str] = field(default_factory=dict)
@@ -107,6 +109,8 @@ class Report:
     began: float | None = None
     ended: float | None = None
     """When the first and the last line were written, in seconds since the epoch."""
+    bad_lines: tuple[BadLine, ...] = ()
+    """Of the whole ledger: what could not be read, and is in no segment."""
 
     @property
     def lower_is_better(self) -> bool:

@@ -9,11 +9,15 @@ from pathlib import Path
 from engine import dialects, past
 from engine.errors import UnusableWorkspace
 from engine.files import write_atomically
+from engine.harmless import clean
 from engine.ledger import Ledger, Segment
 from engine.reporting import MADE_BY, Report, chart, facts, gathering, markdown, page, picture, table
+from engine.words import counted
 
 HEAD = 2048
 """Bytes of a file in which it says that we made it."""
+MOST_REMARKS = 20
+"""Lines that could not be read and are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,15 @@ def report_on(path: Path, segment: int | None = None) -> Report:
         raise UnusableWorkspace(f"{ledger} can't be read: {error}") from None
     chosen = _segment(ledger, book, segment)
     return gathering.report(book, chosen, facts.gather(ledger.resolve(), chosen))
+
+
+def remarks(report: Report) -> list[str]:
+    """What whoever exports it must hear, besides the report: a sentence each."""
+    bad, path = report.bad_lines, report.facts.ledger
+    said = [f"{path}, line {each.number}: {clean(each.problem)}" for each in bad[:MOST_REMARKS]]
+    if (left := len(bad) - MOST_REMARKS) > 0:
+        said.append(f"{path}: and {counted(left, 'more line')} that could not be read")
+    return said
 
 
 def _ledger_at(path: Path) -> Path:

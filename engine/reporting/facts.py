@@ -32,6 +32,7 @@ def gather(path: Path, segment: Segment) -> Facts:
     is_ours = path.name == LEDGER and workspace.state.is_dir()
     return Facts(
         name=workspace.root.name,
+        ledger=str(path),
         proposer=_proposer(workspace) if is_ours else "",
         diffs=_diffs(workspace, segment, is_ours=is_ours),
         learned=_learned(workspace),

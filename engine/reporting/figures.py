@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 
 from engine.harmless import clean
 from engine.ledger import FIRST_ASI_KEYS
@@ -59,14 +60,17 @@ def date(seconds: float | None) -> str:
         return ""
 
 
-def runs_of(runs: tuple[Run, ...], most: int = 12) -> str:
+def runs_of(runs: tuple[Run, ...]) -> str:
     """Runs 8, 19 and 41."""
-    names = [str(each.number) for each in runs[:most]]
-    if len(runs) > most:
-        names.append(f"{len(runs) - most} more")
-    if len(names) == 1:
-        return f"run {names[0]}"
-    return f"runs {', '.join(names[:-1])} and {names[-1]}"
+    return f"{'run' if len(runs) == 1 else 'runs'} {_listed([each.number for each in runs])}"
+
+
+def _listed(numbers: Sequence[int], most: int = 12) -> str:
+    """4, 7 and 9; of many the first."""
+    names = [str(each) for each in numbers[:most]]
+    if len(numbers) > most:
+        names.append(f"{len(numbers) - most} more")
+    return " and ".join(each for each in (", ".join(names[:-1]), names[-1]) if each)
 
 
 def headline(report: Report) -> str:
@@ -160,4 +164,7 @@ def evidence(report: Report) -> list[tuple[str, str]]:
     words = "≥ 2 likely real, 1–2 marginal, < 1 noise; of the session as a whole"
     known = "–" if report.confidence is None else f"{report.confidence:.1f} ({words})"
     lines.append(("Confidence", known))
+    if report.bad_lines:
+        numbers = _listed([each.number for each in report.bad_lines])
+        lines.append(("Lines that could not be read", f"{len(report.bad_lines)} ({numbers})"))
     return lines

@@ -44,6 +44,7 @@ def report(book: Ledger, segment: Segment, facts: Facts) -> Report:
         run_seconds=_seconds(segment),
         began=min(times) if times else None,
         ended=max(times) if times else None,
+        bad_lines=book.bad_lines,
     )
 
 

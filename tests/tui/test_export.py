@@ -74,3 +74,14 @@ def test_where_there_is_no_session_the_sentence_says_so(tmp_path: Path) -> None:
     for name in ("a", "b"):
         sessions.three(tmp_path / "both" / name)
     assert "there are 2 sessions" in refused(tmp_path, "export", tmp_path / "both", "--format", "md")
+
+
+def test_lines_that_cannot_be_read_are_told(session: Path, tmp_path: Path) -> None:
+    with (session / "autoresearch.jsonl").open("a") as ledger:
+        ledger.write("{not json\n" * 22)
+    done = call("export", session, "--format", "md")
+    said = done.stderr.splitlines()
+    assert done.returncode == 0 and len(said) == 21
+    assert said[0].startswith(f"autoresearch-tui: {session / 'autoresearch.jsonl'}, line ")
+    assert said[-1].endswith(": and 2 more lines that could not be read")
+    assert "- Lines that could not be read: 22 (" in done.stdout
