@@ -14,6 +14,8 @@ from engine.spending import NOTHING, Spent
 
 MADE_BY = "made by autoresearch-tui export"
 """Every file but the tsv says so in its first bytes."""
+LARGEST = 1e150
+"""Metrics beyond it count as it: the square of a difference is still a number."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Run:
 
     experiment: Experiment
     value: float | None
-    """Its metric; None for a run that gave none."""
+    """Its metric, within ±LARGEST; None for a run that gave none."""
     word: str
     """What became of it: baseline, kept, discarded, crashed, skipped, …"""
     best_before: float | None

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 
 from engine.harmless import clean
 from engine.ledger import FIRST_ASI_KEYS
-from engine.reporting import Failures, Report, Run
+from engine.reporting import LARGEST, Failures, Report, Run
 from engine.words import amount, counted, money
 
 MINUS = "−"
 
 
 def figure(value: float | None) -> str:
-    """A metric: 1.7421, 15234.5, 3.21e-05; a dash where there is none."""
+    """A metric: 1.7421, 15234.5, 3.21e-05, >1e+150; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "–"
     size = abs(value)
-    if size == 0 or 0.01 <= size < 100:
-        text = f"{value:.4f}"
+    if size >= LARGEST:
+        text = f"{'>' if value > 0 else '<-'}{LARGEST:.4g}"
+    elif size == 0 or 0.01 <= size < 100:
+        text = f"{value + 0.0:.4f}"
     elif size < 1e7:
         text = f"{value:,.1f}" if size >= 1000 else f"{value:.2f}" if size >= 100 else f"{value:.4g}"
     else:
@@ -41,8 +43,11 @@ def percent(report: Report) -> str:
     if report.gain is None or report.baseline is None or not report.baseline.value:
         return ""
     share = 100 * report.gain / abs(report.baseline.value)
-    digits = 2 if abs(share) < 10 else 1
-    return ("+" if share > 0 else MINUS) + f"{abs(share):.{digits}f}%"
+    if not math.isfinite(share) or share == 0:
+        return ""
+    size = abs(share)
+    words = f"{size:.2g}" if size < 0.01 or size >= 1e7 else f"{size:,.{2 if size < 10 else 1}f}"
+    return ("+" if share > 0 else MINUS) + f"{words}%"
 
 
 def hours(seconds: float) -> str:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from engine import spending
 from engine.claims import Claim, Standing, claims
 from engine.ledger import Experiment, Ledger, Note, Segment
-from engine.reporting import Facts, Failures, Kept, Report, Run
+from engine.reporting import LARGEST, Facts, Failures, Kept, Report, Run
 from engine.statistics import confidence
 
 WORDS = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_failed": "failed checks"}
@@ -23,8 +24,9 @@ def report(book: Ledger, segment: Segment, facts: Facts) -> Report:
     segment = _numbered(segment)
     runs = _runs(segment, book.notes, facts)
     baseline, best = (_of(runs, each) for each in (segment.baseline, segment.incumbent))
-    evidence = claims(segment)
-    times = [each.timestamp for each in segment.experiments if each.timestamp > 0]
+    weighed = _within_reach(segment)
+    evidence = claims(weighed)
+    times = [each.timestamp for each in segment.experiments if 0 < each.timestamp < math.inf]
     return Report(
         config=segment.config,
         facts=facts,
@@ -36,7 +38,7 @@ def report(book: Ledger, segment: Segment, facts: Facts) -> Report:
         kept=_kept(runs, evidence.steps),
         total=evidence.total,
         floor=evidence.floor,
-        confidence=confidence(segment, segment.config.best_direction),
+        confidence=_confidence(weighed),
         repeats=sum(max(0, len(each.repeats) - 1) for each in segment.experiments) + len(segment.repeats),
         failures=_failures(runs),
         discarded=_discarded(runs, lower_is_better=segment.config.best_direction != "higher"),
@@ -57,13 +59,44 @@ def _numbered(segment: Segment) -> Segment:
     return Segment(segment.number, segment.config, tuple(counted))
 
 
+def within_reach(metric: float) -> float:
+    """A metric that can be reckoned with: no difference to another is infinite; of the two zeros the one without sign.
+
+    >>> within_reach(1e308), within_reach(-0.0)
+    (1e+150, 0.0)
+    """
+    return max(-LARGEST, min(LARGEST, metric)) + 0.0
+
+
+def _within_reach(segment: Segment) -> Segment:
+    """The segment with all of its metrics such."""
+    experiments = tuple(
+        msgspec.structs.replace(
+            each,
+            metric=None if each.metric is None else within_reach(each.metric),
+            repeats=tuple(map(within_reach, each.repeats)),
+        )
+        for each in segment.experiments
+    )
+    repeats = tuple(
+        each if each.metric is None else msgspec.structs.replace(each, metric=within_reach(each.metric))
+        for each in segment.repeats
+    )
+    return replace(segment, experiments=experiments, repeats=repeats)
+
+
+def _confidence(segment: Segment) -> float | None:
+    found = confidence(segment, segment.config.best_direction)
+    return found if found is not None and math.isfinite(found) else None
+
+
 def _runs(segment: Segment, notes: tuple[Note, ...], facts: Facts) -> tuple[Run, ...]:
     noted: defaultdict[int, list[Note]] = defaultdict(list)
     for note in notes:
         noted[note.run].append(note)
     runs, best = [], None
     for at, each in enumerate(segment.experiments):
-        value = None if each.crashed else each.metric
+        value = None if each.crashed or each.metric is None else within_reach(each.metric)
         runs.append(
             Run(
                 experiment=each,
@@ -128,4 +161,5 @@ def _discarded(runs: tuple[Run, ...], *, lower_is_better: bool) -> tuple[Run, ..
 
 def _seconds(segment: Segment) -> float:
     every = [*(each.seconds for each in segment.experiments), *(each.seconds for each in segment.repeats)]
-    return math.fsum(each for each in every if each is not None and each > 0 and math.isfinite(each))
+    seconds = sum(each for each in every if each is not None and each > 0)
+    return seconds if math.isfinite(seconds) else 0.0

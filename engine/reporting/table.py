@@ -16,17 +16,19 @@ def table(report: Report) -> str:
 
 def _cells(run: Run) -> tuple[str, ...]:
     experiment = run.experiment
-    memory = experiment.metrics.get("peak_memory_mb", 0.0)
+    memory = max(0.0, experiment.metrics.get("peak_memory_mb", 0.0))
     commit, description = _cell(experiment.commit)[:SHORT], _cell(experiment.description)
-    if run.value is None:
+    if run.value is None or experiment.metric is None:
         said = f"{experiment.result}: {description}" if experiment.inconclusive else description
         return commit, f"{0:.6f}", "0.0", "crash", said
-    return commit, _figure(run.value), f"{memory / MEGABYTES:.1f}", _cell(experiment.status), description
+    return commit, _figure(experiment.metric), f"{memory / MEGABYTES:.1f}", _cell(experiment.status), description
 
 
 def _figure(value: float) -> str:
     """With six decimals; with as many as it takes where that would lose more than a rounding."""
-    return f"{value:.6f}" if abs(value) >= 0.1 or value == 0 else f"{value:.6g}"
+    if abs(value) >= 1e15:
+        return repr(value)
+    return f"{value + 0.0:.6f}" if abs(value) >= 0.1 or value == 0 else f"{value:.6g}"
 
 
 def _cell(text: str) -> str:

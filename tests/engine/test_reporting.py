@@ -265,3 +265,27 @@ def test_a_kept_change_without_a_run_folder_is_shown_from_git(tmp_path: Path) ->
     (kept, hostile) = exporting.report_on(foreign(tmp_path, runs)).kept[::-1]
     assert "-LR = 1\n+LR = 2\n" in kept.run.diff
     assert hostile.run.diff == "" and not (tmp_path / "gotcha").exists()
+
+
+@pytest.mark.parametrize("best", [-1e308, 1e308, 1e-320])
+def test_metrics_whose_differences_are_no_numbers(tmp_path: Path, best: float) -> None:
+    metrics = ((-best, "keep"), (best, "keep"), (1.7, "discard"), (-1e308, "discard"), (1e308, "keep"))
+    runs: list[dict[str, Any]] = [
+        {"run": at, "metric": metric, "status": status, "seconds": 1e308, "repeats": [metric, 1e308, 2.0]}
+        for at, (metric, status) in enumerate(metrics, 1)
+    ]
+    runs.append({"type": "repeat", "run": 1, "metric": -1e308, "seed": 7})
+    report = exporting.report_on(foreign(tmp_path, runs))
+    said = {name: form.render(report) for name, form in exporting.FORMS.items()}
+    for name in ("md", "html", "svg"):
+        assert not re.search(r"\b(inf|nan)\b", re.sub(r"<(style|script)>.*?</\1>", "", said[name].decode()))
+    assert ">1e+150" in said["md"].decode() and "<−1e+150" in said["md"].decode().replace("\\", "")
+    assert b"\t1e+308\t" in said["tsv"]
+
+
+def test_no_zero_has_a_sign(tmp_path: Path) -> None:
+    runs = [{"run": at, "metric": -0.0, "status": "keep", "metrics": {"peak_memory_mb": -0.0}} for at in (1, 2, 3)]
+    report = exporting.report_on(foreign(tmp_path, [{"type": "config", "bestDirection": "higher"}, *runs]))
+    for name in ("md", "html", "svg", "tsv"):
+        said = re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>", "", exporting.FORMS[name].render(report).decode())
+        assert not re.search(r"[-−](0\.0*|0)(?![\d.])", said), name
