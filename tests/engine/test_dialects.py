@@ -376,6 +376,8 @@ def test_what_export_writes_as_a_table_reads_back(tmp_path: Path) -> None:
         run(3, 0, "crash", description="too large"),
         run(4, 0.55, "checks_failed", description="cheated"),
         run(5, 0.52, description="worse"),
+        run(6, None, "keep", description="simpler, and not measured"),
+        run(7, None, "discard", description="not measured either"),
     ]
     before = log(tmp_path, *night)
     path = tmp_path / "results.tsv"
