@@ -306,8 +306,8 @@ def export_session(path: Path, form: str | None, output: Path | None, segment: i
 
     DIR: a workspace, or the file of a session, other tools' included.
     """
-    report = exporting.report_on(path, segment)
     form = form or exporting.form_of(output)
+    report = exporting.report_on(path, segment, form)
     if output is None and exporting.FORMS[form].is_text:
         sys.stdout.buffer.write(exporting.FORMS[form].render(report))
     else:

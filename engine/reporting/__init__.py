@@ -4,8 +4,7 @@
 ``page``, ``table``, ``chart`` and ``picture`` are pure functions of it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from engine.claims import Claim
 from engine.ledger import BadLine, Config, Experiment, Note
@@ -28,8 +27,6 @@ class Facts:
     """The path of the session's file."""
     proposer: str = ""
     """Who proposes, as autoresearch.toml has it."""
-    diffs: Mapping[int, str] = field(default_factory=dict)
-    """What each experiment changed, by its place in the segment: a patch."""
     learned: str = ""
     """What people and agents wrote into autoresearch.md, as Markdown."""
     in_vain: Spent = NOTHING
@@ -47,7 +44,6 @@ class Run:
     """What became of it: baseline, kept, discarded, crashed, skipped, …"""
     best_before: float | None
     """The incumbent's metric when it was judged."""
-    diff: str = ""
     notes: tuple[Note, ...] = ()
 
     @property
@@ -70,6 +66,8 @@ class Kept:
     gain: float
     """Better is positive."""
     claim: Claim
+    diff: str = ""
+    """What it changed, as a patch; only of those that are shown with theirs."""
 
 
 @dataclass(frozen=True)

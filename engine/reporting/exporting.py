@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine import dialects, past
@@ -27,12 +28,16 @@ class Form:
     suffix: str
     render: Callable[[Report], bytes]
     is_text: bool = True
+    has_claims: bool = True
+    """Whether it says more than what became of each run."""
+    most_diffs: int = 0
+    """Kept changes that it shows with their diffs."""
 
 
 FORMS = {
-    "md": Form("md", lambda report: markdown.markdown(report).encode()),
-    "html": Form("html", lambda report: page.page(report).encode()),
-    "tsv": Form("tsv", lambda report: table.table(report).encode()),
+    "md": Form("md", lambda report: markdown.markdown(report).encode(), most_diffs=markdown.MOST_DIFFS),
+    "html": Form("html", lambda report: page.page(report).encode(), most_diffs=page.MOST_DIFFS),
+    "tsv": Form("tsv", lambda report: table.table(report).encode(), has_claims=False),
     "svg": Form("svg", lambda report: chart.picture(report).encode()),
     "png": Form("png", picture.png, is_text=False),
 }
@@ -47,10 +52,11 @@ def form_of(output: Path | None) -> str:
     return form
 
 
-def report_on(path: Path, segment: int | None = None) -> Report:
+def report_on(path: Path, segment: int | None = None, form: str = "html") -> Report:
     """The report on the session at ``path``, a workspace or a ledger; on its last segment, or another (from 1).
 
-    Raises UnusableWorkspace where there is no session, or several are.
+    It holds what ``form`` shows; the page shows all there is. Raises UnusableWorkspace where there is no
+    session, or several are.
     """
     ledger = _ledger_at(path)
     try:
@@ -58,7 +64,11 @@ def report_on(path: Path, segment: int | None = None) -> Report:
     except UnusableWorkspace as error:
         raise UnusableWorkspace(f"{ledger} can't be read: {error}") from None
     chosen = _segment(ledger, book, segment)
-    return gathering.report(book, chosen, facts.gather(ledger.resolve(), chosen))
+    place, wanted = ledger.resolve(), FORMS[form]
+    if not wanted.has_claims:
+        return gathering.outline(book, chosen, facts.named(place))
+    found = gathering.report(book, chosen, facts.gather(place))
+    return gathering.with_diffs(found, partial(facts.diff, place), wanted.most_diffs)
 
 
 def remarks(report: Report) -> list[str]:

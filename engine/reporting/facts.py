@@ -10,7 +10,7 @@ from engine.document import BEGIN, END
 from engine.errors import UnusableWorkspace
 from engine.events import EventFollower
 from engine.files import read_regular
-from engine.ledger import Segment
+from engine.ledger import Experiment
 from engine.reporting import Facts
 from engine.spending import Spent
 from engine.workspace import LEDGER, Workspace
@@ -25,19 +25,42 @@ _LEARNED = re.compile(r"^(#{1,6})\s+.*(?:learned|learnt|tried|findings|lessons).
 _HEADING = re.compile(r"^(#{1,6})\s", re.MULTILINE)
 
 
-def gather(path: Path, segment: Segment) -> Facts:
+def gather(path: Path) -> Facts:
     """The facts for the ledger at ``path``; whatever can't be read is left out."""
-    place = path.parent.parent if path.parent.name in DIRECTORIES_OF_TOOLS else path.parent
-    workspace = Workspace.at(place)
-    is_ours = path.name == LEDGER and workspace.state.is_dir()
+    workspace = _workspace(path)
+    is_ours = _is_ours(path, workspace)
     return Facts(
         name=workspace.root.name,
         ledger=str(path),
         proposer=_proposer(workspace) if is_ours else "",
-        diffs=_diffs(workspace, segment, is_ours=is_ours),
         learned=_learned(workspace),
         in_vain=_in_vain(workspace) if is_ours else spending.NOTHING,
     )
+
+
+def named(path: Path) -> Facts:
+    """The facts that cost nothing."""
+    return Facts(name=_workspace(path).root.name, ledger=str(path))
+
+
+def diff(path: Path, experiment: Experiment) -> str:
+    """What a kept experiment of the ledger at ``path`` changed: by its run's folder, else by git; empty: unknown."""
+    workspace, found = _workspace(path), ""
+    if _is_ours(path, workspace):
+        with suppress(OSError):
+            folder = workspace.run_folder(experiment.folder_number)
+            found = read_regular(folder.diff).decode("utf-8", "replace")
+    if not found and _COMMIT.fullmatch(experiment.commit):
+        found = Changes(workspace.root).of(experiment.commit).decode("utf-8", "replace")
+    return found if len(found) <= LONGEST_DIFF else found[:LONGEST_DIFF] + "\n… cut here: it is longer\n"
+
+
+def _workspace(path: Path) -> Workspace:
+    return Workspace.at(path.parent.parent if path.parent.name in DIRECTORIES_OF_TOOLS else path.parent)
+
+
+def _is_ours(path: Path, workspace: Workspace) -> bool:
+    return path.name == LEDGER and workspace.state.is_dir()
 
 
 def _proposer(workspace: Workspace) -> str:
@@ -65,23 +88,3 @@ def _learned(workspace: Workspace) -> str:
     end = next((each.start() for each in _HEADING.finditer(rest) if len(each[1]) <= deeper), len(rest))
     before, begin, after = rest[:end].partition(BEGIN)
     return (before + after.partition(END)[2]).strip() if begin else before.strip()
-
-
-def _diffs(workspace: Workspace, segment: Segment, *, is_ours: bool) -> dict[int, str]:
-    """From the runs' folders; what was kept, and has none, from git."""
-    found: dict[int, str] = {}
-    for at, experiment in enumerate(segment.experiments):
-        diff = ""
-        if is_ours:
-            with suppress(OSError):
-                folder = workspace.run_folder(experiment.folder_number)
-                diff = read_regular(folder.diff).decode("utf-8", "replace")
-        if not diff and experiment.kept and experiment is not segment.baseline:
-            diff = _from_git(workspace, experiment.commit)
-        if diff:
-            found[at] = diff if len(diff) <= LONGEST_DIFF else diff[:LONGEST_DIFF] + "\n… cut here: it is longer\n"
-    return found
-
-
-def _from_git(workspace: Workspace, commit: str) -> str:
-    return Changes(workspace.root).of(commit).decode("utf-8", "replace") if _COMMIT.fullmatch(commit) else ""

@@ -3,6 +3,7 @@
 import math
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -19,14 +20,14 @@ ORDER = (Standing.CONFIRMED, Standing.LIKELY, Standing.UNPROVEN)
 _number = re.compile(r"\d[\d.,]*")
 
 
-def report(book: Ledger, segment: Segment, facts: Facts) -> Report:
-    """The report on one segment of a ledger."""
-    segment = _numbered(segment)
-    runs = _runs(segment, book.notes, facts)
+def outline(book: Ledger, segment: Segment, facts: Facts) -> Report:
+    """The report on one segment of a ledger as far as its runs go: nothing is weighed, compared or summed up."""
+    return _outline(book, _numbered(segment), facts)
+
+
+def _outline(book: Ledger, segment: Segment, facts: Facts) -> Report:
+    runs = _runs(segment, book.notes)
     baseline, best = (_of(runs, each) for each in (segment.baseline, segment.incumbent))
-    weighed = _within_reach(segment)
-    evidence = claims(weighed)
-    times = [each.timestamp for each in segment.experiments if 0 < each.timestamp < math.inf]
     return Report(
         config=segment.config,
         facts=facts,
@@ -35,19 +36,37 @@ def report(book: Ledger, segment: Segment, facts: Facts) -> Report:
         runs=runs,
         baseline=baseline,
         best=best,
-        kept=_kept(runs, evidence.steps),
+        bad_lines=book.bad_lines,
+    )
+
+
+def report(book: Ledger, segment: Segment, facts: Facts) -> Report:
+    """The report on one segment of a ledger; what the kept runs changed, ``with_diffs`` adds."""
+    segment = _numbered(segment)
+    found = _outline(book, segment, facts)
+    weighed = _within_reach(segment)
+    evidence = claims(weighed)
+    times = [each.timestamp for each in segment.experiments if 0 < each.timestamp < math.inf]
+    return replace(
+        found,
+        kept=_kept(found.runs, evidence.steps),
         total=evidence.total,
         floor=evidence.floor,
         confidence=_confidence(weighed),
         repeats=sum(max(0, len(each.repeats) - 1) for each in segment.experiments) + len(segment.repeats),
-        failures=_failures(runs),
-        discarded=_discarded(runs, lower_is_better=segment.config.best_direction != "higher"),
+        failures=_failures(found.runs),
+        discarded=_discarded(found.runs, lower_is_better=segment.config.best_direction != "higher"),
         spent=spending.total(each.cost for each in segment.experiments) + facts.in_vain,
         run_seconds=_seconds(segment),
         began=min(times) if times else None,
         ended=max(times) if times else None,
-        bad_lines=book.bad_lines,
     )
+
+
+def with_diffs(report: Report, diff: Callable[[Experiment], str], most: int) -> Report:
+    """The report with what the first ``most`` kept runs changed, as ``diff`` tells it."""
+    shown = (replace(each, diff=diff(each.run.experiment)) for each in report.kept[:most])
+    return replace(report, kept=(*shown, *report.kept[most:]))
 
 
 def _numbered(segment: Segment) -> Segment:
@@ -56,7 +75,7 @@ def _numbered(segment: Segment) -> Segment:
     if all(before < after for before, after in pairwise(numbers)):
         return segment
     counted = (msgspec.structs.replace(each, run=at) for at, each in enumerate(segment.experiments, 1))
-    return Segment(segment.number, segment.config, tuple(counted))
+    return replace(segment, experiments=tuple(counted), repeats=())
 
 
 def within_reach(metric: float) -> float:
@@ -90,20 +109,19 @@ def _confidence(segment: Segment) -> float | None:
     return found if found is not None and math.isfinite(found) else None
 
 
-def _runs(segment: Segment, notes: tuple[Note, ...], facts: Facts) -> tuple[Run, ...]:
+def _runs(segment: Segment, notes: tuple[Note, ...]) -> tuple[Run, ...]:
     noted: defaultdict[int, list[Note]] = defaultdict(list)
     for note in notes:
         noted[note.run].append(note)
-    runs, best = [], None
-    for at, each in enumerate(segment.experiments):
+    runs, best, baseline = [], None, segment.baseline
+    for each in segment.experiments:
         value = None if each.crashed or each.metric is None else within_reach(each.metric)
         runs.append(
             Run(
                 experiment=each,
                 value=value,
-                word=_word(each, segment),
+                word="baseline" if each is baseline else _word(each),
                 best_before=best,
-                diff=facts.diffs.get(at, ""),
                 notes=tuple(noted[each.run]),
             )
         )
@@ -111,9 +129,7 @@ def _runs(segment: Segment, notes: tuple[Note, ...], facts: Facts) -> tuple[Run,
     return tuple(runs)
 
 
-def _word(experiment: Experiment, segment: Segment) -> str:
-    if experiment is segment.baseline:
-        return "baseline"
+def _word(experiment: Experiment) -> str:
     if experiment.inconclusive:
         return str(experiment.result)
     return WORDS.get(experiment.status, experiment.status or "no status")

@@ -119,7 +119,7 @@ def _change(report: Report, kept: Kept) -> list[str]:
         "",
         f"{metrics}, a gain of {change(kept.gain)}{commit}. {str(claim.standing).capitalize()}: {_text(claim.reason)}.",
         *_notes(run),
-        *_diff(run.diff),
+        *_diff(kept.diff),
     ]
 
 

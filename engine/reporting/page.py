@@ -257,7 +257,7 @@ def _change(report: Report, kept: Kept) -> str:
             f'<p class="metrics">{metrics}</p>',
             f"<p>{_claim(kept.claim.standing)} {_text(kept.claim.reason)}.</p>",
             _pairs(figures.thoughts(run), LONGEST),
-            _diff(run.diff),
+            _diff(kept.diff),
             "</article>",
         ]
     )

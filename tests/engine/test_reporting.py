@@ -94,8 +94,14 @@ def test_what_is_proven_comes_first_and_then_what_gained_more(tmp_path: Path) ->
     assert order[0][0] is Standing.CONFIRMED
     assert order[1:] == sorted(order[1:], key=lambda each: -each[1])
     assert report.gain is not None and report.gain < 0
-    assert all(each.run.diff.startswith("diff --git") for each in report.kept)
+    assert all(each.diff.startswith("diff --git") for each in report.kept)
     assert "confirmed" in figures.standing(report)
+
+
+def test_of_another_tool_that_numbers_no_runs_the_incumbent_is_the_best_that_it_kept(tmp_path: Path) -> None:
+    runs = [{"run": 1, "metric": metric, "status": "keep"} for metric in (1.7, 1.5, 1.6)]
+    best = exporting.report_on(foreign(tmp_path, runs)).best
+    assert best is not None and best.value == 1.5
 
 
 def test_failures_are_told_by_their_reasons(tmp_path: Path) -> None:
@@ -263,8 +269,8 @@ def test_a_kept_change_without_a_run_folder_is_shown_from_git(tmp_path: Path) ->
     runs = [{"run": at, "metric": 2 - at / 10, "status": "keep", "commit": sha} for at, sha in enumerate(shas, 1)]
     runs.append({"run": 3, "metric": 1.5, "status": "keep", "commit": f"--output={tmp_path}/gotcha"})
     (kept, hostile) = exporting.report_on(foreign(tmp_path, runs)).kept[::-1]
-    assert "-LR = 1\n+LR = 2\n" in kept.run.diff
-    assert hostile.run.diff == "" and not (tmp_path / "gotcha").exists()
+    assert "-LR = 1\n+LR = 2\n" in kept.diff
+    assert hostile.diff == "" and not (tmp_path / "gotcha").exists()
 
 
 @pytest.mark.parametrize("best", [-1e308, 1e308, 1e-320])

@@ -1,5 +1,8 @@
 """The command `export`: where it writes to, and what it refuses."""
 
+import os
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -85,3 +88,18 @@ def test_lines_that_cannot_be_read_are_told(session: Path, tmp_path: Path) -> No
     assert said[0].startswith(f"autoresearch-tui: {session / 'autoresearch.jsonl'}, line ")
     assert said[-1].endswith(": and 2 more lines that could not be read")
     assert "- Lines that could not be read: 22 (" in done.stdout
+
+
+def test_only_a_form_that_shows_changes_asks_git_for_them(tmp_path: Path) -> None:
+    runs = (f'{{"run": {at}, "metric": {2 - at / 10}, "status": "keep", "commit": "abcdef{at}"}}\n' for at in (1, 2))
+    (tmp_path / "autoresearch.jsonl").write_text("".join(runs))
+    asked, git = tmp_path / "asked", tmp_path / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text(f'#!/bin/sh\necho "$@" >>{asked}\nexec {shutil.which("git")} "$@"\n')
+    git.chmod(0o755)
+    path = f"{git.parent}:{os.environ['PATH']}"
+    for form in ("tsv", "svg"):
+        assert call("export", tmp_path, "--format", form, PATH=path).returncode == 0
+    assert " show " not in asked.read_text()
+    assert call("export", tmp_path, "--format", "md", PATH=path).returncode == 0
+    assert re.search(" show .* abcdef2 ", asked.read_text())
