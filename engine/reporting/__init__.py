@@ -5,6 +5,7 @@
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.claims import Claim
 from engine.ledger import BadLine, Config, Experiment, Note
@@ -119,7 +120,22 @@ class Report:
     @property
     def title(self) -> str:
         branch = (self.config.branch or "").removeprefix("autoresearch/")
-        return self.config.name if branch and branch in self.config.name else branch or self.facts.name
+        if branch and branch in self.config.name:
+            return self.config.name
+        return " · ".join(each for each in (self.subject, branch) if each) or self.facts.name
+
+    @property
+    def subject(self) -> str:
+        """What is optimized, in the words of the session; empty where they say no more than the metric's name does."""
+        name, metric = self.config.name.strip(), self.config.metric_name
+        says_nothing = ("", Config().name, f"Optimize {metric}", metric, Path(self.facts.ledger).name)
+        return "" if name in says_nothing else name
+
+    @property
+    def unit(self) -> str:
+        """The metric's; empty where nobody said, or the metric's name has it."""
+        unit = self.config.metric_unit.strip()
+        return "" if unit == Config().metric_unit or unit in self.config.metric_name else unit
 
     @property
     def tried(self) -> int:

@@ -11,11 +11,13 @@ from itertools import pairwise
 from statistics import quantiles
 
 from engine.harmless import clean
-from engine.reporting import MADE_BY, Report, Run
+from engine.reporting import MADE_BY, Report, Run, figures
 from engine.reporting.figures import MINUS, change, figure, percent
 from engine.reporting.labels import Box, Label, place, width_of
 from engine.words import counted
 
+LONGEST_TITLE = 44
+"""Characters of a session's name."""
 RAIL = 16
 """Of the lower edge, where the runs without a metric stand."""
 LABEL = 13
@@ -90,7 +92,7 @@ def picture(report: Report) -> str:
 def title(report: Report) -> str:
     """Counts, as people post them."""
     kept, tried = counted(len(report.kept), "kept improvement"), counted(report.tried, "experiment")
-    return f"{clean(report.title) or 'autoresearch'}: {tried}, {kept}"
+    return f"{_shortened(clean(report.title), LONGEST_TITLE) or 'autoresearch'}: {tried}, {kept}"
 
 
 def subtitle(report: Report) -> str:
@@ -98,10 +100,10 @@ def subtitle(report: Report) -> str:
     if report.baseline is None or report.best is None:
         return f"no run has given a {name} yet"
     if report.gain is None:
-        return f"{name} {figure(report.baseline.value)}: nothing has beaten the baseline yet"
+        return f"{name} {figure(report.baseline.value)}{figures.unit(report)}: nothing has beaten the baseline yet"
     by = f"{change(report.gain)}, {percent(report)}" if percent(report) else change(report.gain)
     claim = f", {report.total.standing}" if report.total else ""
-    return f"{name} {figure(report.baseline.value)} → {figure(report.best.value)} ({by}{claim})"
+    return f"{name} {figure(report.baseline.value)} → {figure(report.best.value)}{figures.unit(report)} ({by}{claim})"
 
 
 def _text(said: str) -> str:
@@ -237,8 +239,7 @@ def _axes(report: Report, frame: _Frame) -> list[str]:
 
 def measure(report: Report) -> str:
     """What the chart shows: the metric, its unit, and which way is better."""
-    unit = clean(report.config.metric_unit)
-    unit = f" ({unit[:10]})" if unit and unit not in report.config.metric_name else ""
+    unit = f" ({said.strip()})" if (said := figures.unit(report)) else ""
     way = "lower" if report.lower_is_better else "higher"
     return f"{clean(report.config.metric_name)[:40]}{unit}, {way} is better"
 

@@ -12,7 +12,7 @@ from engine.errors import UnusableWorkspace
 from engine.files import write_atomically
 from engine.harmless import clean
 from engine.ledger import Ledger, Segment
-from engine.reporting import MADE_BY, Report, chart, facts, gathering, markdown, page, picture, table
+from engine.reporting import MADE_BY, Report, chart, facts, figures, gathering, markdown, page, picture, table
 from engine.words import counted
 
 HEAD = 2048
@@ -74,7 +74,8 @@ def report_on(path: Path, segment: int | None = None, form: str = "html") -> Rep
 def remarks(report: Report) -> list[str]:
     """What whoever exports it must hear, besides the report: a sentence each."""
     bad, path = report.bad_lines, report.facts.ledger
-    said = [f"{path}, line {each.number}: {clean(each.problem)}" for each in bad[:MOST_REMARKS]]
+    said = [f"{path}: this is {which}"] if (which := figures.which(report)) else []
+    said += [f"{path}, line {each.number}: {clean(each.problem)}" for each in bad[:MOST_REMARKS]]
     if (left := len(bad) - MOST_REMARKS) > 0:
         said.append(f"{path}: and {counted(left, 'more line')} that could not be read")
     return said

@@ -10,6 +10,8 @@ from engine.reporting import LARGEST, Failures, Report, Run
 from engine.words import amount, counted, money
 
 MINUS = "−"
+LONGEST_UNIT = 10
+"""Characters."""
 
 
 def figure(value: float | None) -> str:
@@ -87,10 +89,24 @@ def headline(report: Report) -> str:
         return f"None of the {counted(len(report.runs), 'run')} gave a {name}."
     after = f"after {counted(report.tried, 'experiment')}"
     if report.gain is None:
-        return f"Nothing has beaten the baseline's {name} of {figure(baseline.value)} {after}."
+        return f"Nothing has beaten the baseline's {name} of {figure(baseline.value)}{unit(report)} {after}."
     share = percent(report)
     by = f"{change(report.gain)}{f', {share}' if share else ''}"
-    return f"{name} went from {figure(baseline.value)} to {figure(best.value)} ({by}) {after}."
+    return f"{name} went from {figure(baseline.value)} to {figure(best.value)}{unit(report)} ({by}) {after}."
+
+
+def unit(report: Report) -> str:
+    """The metric's unit as it stands behind a figure, with the space between them."""
+    return f" {said[:LONGEST_UNIT]}" if (said := clean(report.unit)) else ""
+
+
+def which(report: Report) -> str:
+    """That there is more in the ledger than is told here; empty where there is not."""
+    if report.segments < 2:
+        return ""
+    number = report.segment + 1
+    other = f"`--segment {3 - number}` is another" if report.segments == 2 else "`--segment N` tells another"
+    return f"segment {number} of {report.segments}; {other}"
 
 
 def standing(report: Report) -> str:

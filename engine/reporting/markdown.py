@@ -27,6 +27,7 @@ def markdown(report: Report, chart: str = "") -> str:
         [f"<!-- {MADE_BY} -->"],
         [f"# {_text(report.title) or 'autoresearch'}"],
         [_text(figures.headline(report)), *([_text(figures.standing(report))] if report.total else [])],
+        [f"This is {which}."] if (which := figures.which(report)) else [],
         _chart(report, chart),
         _found(report),
         _changes(report),

@@ -137,7 +137,7 @@ def _sections(report: Report) -> list[tuple[str, str, str]]:
 
 
 def _header_of(report: Report, title: str, sections: list[tuple[str, str]]) -> str:
-    which = f"segment {report.segment + 1} of {report.segments}" if report.segments > 1 else ""
+    which = re.sub(r"`(.+)`", r"<code>\1</code>", figures.which(report))
     about = " · ".join(each for each in ("autoresearch report", figures.date(report.ended)[:10], which) if each)
     links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name in sections)
     lines = [

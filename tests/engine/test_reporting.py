@@ -295,3 +295,19 @@ def test_no_zero_has_a_sign(tmp_path: Path) -> None:
     for name in ("md", "html", "svg", "tsv"):
         said = re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>", "", exporting.FORMS[name].render(report).decode())
         assert not re.search(r"[-−](0\.0*|0)(?![\d.])", said), name
+
+
+def test_a_report_says_what_is_optimized_in_which_unit_and_which_segment_it_tells(tmp_path: Path) -> None:
+    config = {"type": "config", "name": "Sort speed", "metricName": "time", "metricUnit": "µs"}
+    runs = [{"run": at, "metric": metric, "status": "keep"} for at, metric in enumerate((15.0, 12.0), 1)]
+    path = foreign(tmp_path, [{"type": "config", "metricName": "loss"}, runs[0], config, *runs])
+    report = exporting.report_on(path)
+    said = {name: exporting.FORMS[name].render(report).decode() for name in ("md", "html", "svg")}
+    assert "# Sort speed\n" in said["md"] and "<h1>Sort speed</h1>" in said["html"] and ">Sort speed: " in said["svg"]
+    assert all("15.0000 to 12.0000 µs (−3.0000, −20.0%)" in said[name] for name in ("md", "html"))
+    assert "12.0000 µs" in said["svg"] and "time (µs), lower is better" in said["svg"]
+    assert "This is segment 2 of 2; `--segment 1` is another." in said["md"]
+    assert "segment 2 of 2; <code>--segment 1</code> is another" in said["html"]
+    assert exporting.remarks(report) == [f"{path}: this is segment 2 of 2; `--segment 1` is another"]
+    first = exporting.report_on(path, 1)
+    assert (first.title, first.unit) == (tmp_path.name, "")  # its config says no more
