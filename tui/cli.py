@@ -298,9 +298,11 @@ def browse_sessions(paths: tuple[Path, ...]) -> int:
 @cli.command("export", short_help="A report, chart or table of a session, to hand on.")
 @click.argument("path", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
 @click.option("--format", "form", type=click.Choice(list(exporting.FORMS)), help="As FILE's name ends, or md.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to; stdout for text, a name for a png.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Where to; - is stdout, where text goes as a rule."
+)
 @click.option("--segment", type=click.IntRange(min=1), help="Which one, from 1; the last as a rule.")
-@click.option("--force", is_flag=True, help="Replace FILE even if no export made it.")
+@click.option("--force", is_flag=True, help="Replace FILE, and the .png beside an md, whoever made them.")
 def export_session(path: Path, form: str | None, output: Path | None, segment: int | None, force: bool) -> int:
     """Hand a session on: a report (md, html), the chart that people post (png, svg), results.tsv (tsv).
 
@@ -308,8 +310,8 @@ def export_session(path: Path, form: str | None, output: Path | None, segment: i
     """
     form = form or exporting.form_of(output)
     report = exporting.report_on(path, segment, form)
-    if output is None and exporting.FORMS[form].is_text:
-        sys.stdout.buffer.write(exporting.FORMS[form].render(report))
+    if output == exporting.STDOUT or (output is None and exporting.FORMS[form].is_text):
+        exporting.write_to(sys.stdout.buffer, exporting.FORMS[form].render(report))
     else:
         target = output or Path(f"{report.facts.name or 'autoresearch'}.{form}")
         for written in exporting.write(report, form, target, force=force):

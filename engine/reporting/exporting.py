@@ -2,10 +2,12 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from engine import dialects, past
 from engine.errors import UnusableWorkspace
@@ -15,6 +17,8 @@ from engine.ledger import Ledger, Segment
 from engine.reporting import MADE_BY, Report, chart, facts, figures, gathering, markdown, page, picture, table
 from engine.words import counted
 
+STDOUT = Path("-")
+"""The output's name for it."""
 HEAD = 2048
 """Bytes of a file in which it says that we made it."""
 MOST_REMARKS = 20
@@ -45,9 +49,9 @@ FORMS = {
 
 def form_of(output: Path | None) -> str:
     """The form that a file's name asks for; Markdown where there is none. Raises UnusableWorkspace."""
-    if output is None:
+    if output is None or output == STDOUT:
         return "md"
-    if (form := output.suffix.removeprefix(".")) not in FORMS:
+    if (form := output.suffix.removeprefix(".").lower()) not in FORMS:
         raise UnusableWorkspace(f"{output} does not end in one of {', '.join(FORMS)}: say --format.")
     return form
 
@@ -107,7 +111,7 @@ def write(report: Report, form: str, output: Path, *, force: bool = False) -> li
     """Write the report to ``output``; returns what was written: Markdown gets the chart beside it.
 
     A file that is there already is replaced only where it says that we made it, or by ``force``; nothing is written
-    before all of it may be. Raises UnusableWorkspace.
+    before all of it may be. Raises UnusableWorkspace, or OSError with the file's name.
     """
     contents: dict[Path, bytes] = {}
     if form == "md" and report.baseline is not None:
@@ -119,8 +123,25 @@ def write(report: Report, form: str, output: Path, *, force: bool = False) -> li
     for path in contents:
         _refuse(path, force=force)
     for path, content in contents.items():
-        write_atomically(path, content)
+        with _naming(path):
+            write_atomically(path, content)
     return list(reversed(contents))
+
+
+def write_to(stream: BinaryIO, content: bytes) -> None:
+    """Write to the standard output, all of it. Raises OSError."""
+    with _naming("the standard output"):
+        stream.write(content)
+        stream.flush()
+
+
+@contextmanager
+def _naming(place: Path | str) -> Iterator[None]:
+    """An OSError names what the person named, and not the draft that was to become it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(place)) from error
 
 
 def _refuse(path: Path, *, force: bool) -> None:

@@ -3,10 +3,12 @@
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.engine.workspaces import PROGRAM
 from tests.tui import sessions
 from tests.tui.test_cli import call, refused
 
@@ -103,3 +105,26 @@ def test_only_a_form_that_shows_changes_asks_git_for_them(tmp_path: Path) -> Non
     assert " show " not in asked.read_text()
     assert call("export", tmp_path, "--format", "md", PATH=path).returncode == 0
     assert re.search(" show .* abcdef2 ", asked.read_text())
+
+
+def test_a_dash_is_stdout_for_every_form_and_a_name_may_be_in_capitals(session: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [PROGRAM, "export", session, "--format", "png", "-o", "-"], capture_output=True, timeout=120, check=True
+    )
+    assert done.stdout.startswith(b"\x89PNG") and not (tmp_path / "-").exists()
+    assert call("export", session, "-o", "-").stdout.startswith("<!-- made by")
+    assert call("export", session, "-o", tmp_path / "NIGHT.HTML").returncode == 0
+    assert (tmp_path / "NIGHT.HTML").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="/proc is Linux's")
+def test_where_it_cannot_be_written_the_sentence_names_the_file_that_was_named(session: Path) -> None:
+    done = call("export", session, "-o", "/proc/night.svg")
+    assert done.returncode == 1 and done.stderr.endswith(": /proc/night.svg.\n")
+
+
+def test_a_full_disk_is_told_with_the_name_of_what_was_to_be_written(session: Path, tmp_path: Path) -> None:
+    script = f'ulimit -f 1; trap "" XFSZ; exec {PROGRAM} export {session} -o {tmp_path}/night.svg'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1 and done.stderr == f"autoresearch-tui: File too large: {tmp_path}/night.svg.\n"
+    assert list(tmp_path.glob("*night*")) == []
