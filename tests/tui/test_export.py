@@ -109,7 +109,11 @@ def test_only_a_form_that_shows_changes_asks_git_for_them(tmp_path: Path) -> Non
 
 def test_a_dash_is_stdout_for_every_form_and_a_name_may_be_in_capitals(session: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [PROGRAM, "export", session, "--format", "png", "-o", "-"], capture_output=True, timeout=120, check=True
+        [PROGRAM, "export", session, "--format", "png", "-o", "-"],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=120,
+        check=True,
     )
     assert done.stdout.startswith(b"\x89PNG") and not (tmp_path / "-").exists()
     assert call("export", session, "-o", "-").stdout.startswith("<!-- made by")
