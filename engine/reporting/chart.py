@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import quantiles
 
 from engine.harmless import clean
-from engine.reporting import MADE_BY, Report, Run, figures
+from engine.reporting import LARGEST, MADE_BY, Report, Run, figures
 from engine.reporting.figures import MINUS, change, figure, percent
 from engine.reporting.labels import Box, Label, place, width_of
 from engine.words import counted
@@ -167,7 +167,10 @@ def _frame(report: Report, size: Size) -> _Frame | None:
     values = values or [each.value for each in report.runs if each.value is not None]
     if not values:
         return None
+    values = [each for each in values if abs(each) < LARGEST] or values
+    known = {*values}
     kept = [each.value for each in report.runs if each.experiment.kept and each.value is not None]
+    kept = [each for each in kept if each in known]
     low, high = _range(values, kept, lower_is_better=report.lower_is_better)
     steps = _nice(low, high, size.ticks[1])
     step = steps[1] - steps[0] if len(steps) > 1 else 0.0

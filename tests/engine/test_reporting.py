@@ -311,3 +311,10 @@ def test_a_report_says_what_is_optimized_in_which_unit_and_which_segment_it_tell
     assert exporting.remarks(report) == [f"{path}: this is segment 2 of 2; `--segment 1` is another"]
     first = exporting.report_on(path, 1)
     assert (first.title, first.unit) == (tmp_path.name, "")  # its config says no more
+
+
+def test_a_metric_beyond_all_others_does_not_shape_the_chart_of_a_few_runs(tmp_path: Path) -> None:
+    metrics = ((15.0, "keep"), (12.0, "keep"), (1e308, "discard"))
+    runs = [{"run": at, "metric": metric, "status": status} for at, (metric, status) in enumerate(metrics, 1)]
+    svg = chart.picture(exporting.report_on(foreign(tmp_path, runs)))
+    assert marks(svg, "clipped") == 1 and "e+149" not in svg
