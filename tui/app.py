@@ -344,7 +344,9 @@ class Viewer(Requester, Mover, inherit_bindings=False):
             self.selected = home.selected
 
     def action_help(self) -> None:
-        self.push_screen(Help(self.help_sections()))
+        if not self.is_screen_installed("help"):
+            self.install_screen(Help(self.help_sections()), "help")
+        self.push_screen("help")
 
     def help_sections(self) -> Iterable[Section]:
         """Every binding of the program, by where it works."""
