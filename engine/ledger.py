@@ -431,9 +431,11 @@ class LedgerFile:
             )
             if complete is not None:
                 recorded = complete(recorded, segment)
+            lines = [encode(recorded)]
             if ledger.current is None:
-                self._file.append_locked(encode(segment.config))
-            self._file.append_locked(encode(recorded))
+                lines.insert(0, encode(segment.config))
+            for line in lines:
+                self._file.append_locked(line)
             return recorded
 
     def append_repeat(self, repeat: Repeat) -> Repeat:

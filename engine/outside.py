@@ -7,6 +7,7 @@ the two accept, the sentences with which they refuse and what they write are one
 import math
 import re
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,8 @@ from engine.workspace import Workspace
 BLANKS = " \t\r\n"
 CONFIDENCE_PLACES = 3
 DIRECTIONS = ("lower", "higher")
+DEEPEST = 100
+"""Levels of the objects and lists in --asi; readers of the ledger take one that is somewhat deeper."""
 SHOWN = 60
 """Characters of a wrong value in the sentence that refuses it."""
 
@@ -177,9 +180,22 @@ def _figures(text: str | None) -> dict[str, float]:
 
 def _notes(text: str | None) -> Asi:
     found = {} if text is None else _object(text)
-    if found is None:
-        raise UnusableWorkspace('--asi is no JSON object, such as {"hypothesis": "a higher LR converges faster"}.')
+    if found is None or _levels(found) > DEEPEST:
+        raise UnusableWorkspace(
+            f"--asi is no JSON object of at most {DEEPEST} levels, such as "
+            '{"hypothesis": "a higher LR converges faster"}.'
+        )
     return found
+
+
+def _levels(value: Asi) -> int:
+    """How deep objects and lists are in each other, the outermost counted; without recursion."""
+    levels, nested = 0, list[Any]([value])
+    while nested:
+        levels += 1
+        within = (each for one in nested for each in (one.values() if isinstance(one, dict) else one))
+        nested = [each for each in within if isinstance(each, dict | list)]
+    return levels
 
 
 def _object(text: str) -> Asi | None:

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -357,6 +358,15 @@ def test_an_id_is_recorded_once_and_the_line_that_is_there_is_returned(workspace
     before = workspace.ledger.read_bytes()
     assert file.append(Experiment(run=0, id="same", metric=2.0, status="discard")) == first
     assert workspace.ledger.read_bytes() == before
+
+
+def test_of_an_experiment_that_cannot_be_written_its_config_line_is_not_written_either(workspace: Workspace) -> None:
+    notes: dict[str, Any] = {}
+    for _ in range(5000):
+        notes = {"a": notes}
+    with pytest.raises(RecursionError):
+        LedgerFile(workspace).append(Experiment(run=0, metric=1.0, status="keep", asi=notes))
+    assert not workspace.ledger.exists()
 
 
 def test_an_experiment_without_an_id_gets_one_of_its_own(workspace: Workspace) -> None:

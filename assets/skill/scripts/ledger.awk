@@ -51,7 +51,8 @@ function check_experiment(    key) {
     if ("metrics" in given) for (key in top) if (number(top[key]) == "") metrics = ""
     if (metrics == "") refuse("--metrics is no JSON object of finite numbers, such as {\"peak_memory_mb\": 44200}.")
     asi = "asi" in given ? object(ENVIRON["LOG_ASI"], top) : "{}"
-    if (asi == "") refuse("--asi is no JSON object, such as {\"hypothesis\": \"a higher LR converges faster\"}.")
+    if (asi == "" || ("asi" in given && levels > 100))
+        refuse("--asi is no JSON object of at most 100 levels, such as {\"hypothesis\": \"a higher LR converges faster\"}.")
     if (status == "keep" && metric == "null") refuse("a kept experiment has a metric: --status keep and --metric null exclude each other.")
     if (status == "crash" && metric != "null" && metric + 0 == 0) metric = "null"
 }

@@ -105,12 +105,14 @@ function string(text,    at, size, piece, step) {
 }
 
 # The JSON object that a text is, without blanks and on one line; "" where it is none, or none that readers take: a
-# number that is not finite, half a surrogate pair, nested without end. `top` gets what its own keys have for values.
+# number that is not finite, half a surrogate pair, nested without end. `top` gets what its own keys have for values,
+# the global `levels` how deep it is.
 function object(text, top,    rest, out, nest, expected, c, size, token, key, from, is_value) {
     split("", top)
     if (!utf8(text)) return ""
     rest = text
     out = nest = ""
+    levels = 0
     expected = "value"
     for (;;) {
         sub(/^[ \t\r\n]+/, "", rest)
@@ -135,7 +137,8 @@ function object(text, top,    rest, out, nest, expected, c, size, token, key, fr
         } else if (c == "{" || (c == "[" && nest != "")) {
             if (length(nest) == 1) from = length(out) + 1
             nest = nest c
-            if (length(nest) > 200) return ""
+            if (length(nest) > levels) levels = length(nest)
+            if (levels > 200) return ""
             expected = c == "{" ? "first key" : "first value"
         } else {
             if (nest == "") return ""
