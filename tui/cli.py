@@ -390,6 +390,8 @@ def log_experiment(workspace: Workspace, is_config: bool, **given: str | None) -
 @cli.command("metrics", short_help="METRIC lines on stdin → JSON on stdout.")
 def parse_metrics() -> int:
     """METRIC lines on stdin → JSON on stdout."""
+    if sys.stdin is None:
+        raise click.UsageError("stdin is closed: METRIC lines come on it.")
     scanner = MetricScanner()
     while chunk := sys.stdin.buffer.read(1 << 20):
         scanner.feed(chunk)
@@ -432,7 +434,7 @@ def _configuration() -> Configuration:
 
 
 def _has_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
 def main() -> None:

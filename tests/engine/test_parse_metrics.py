@@ -116,3 +116,12 @@ def test_a_line_of_many_megabytes_is_read_past(tmp_path: Path) -> None:
 def test_an_argument_is_refused_in_one_sentence(tmp_path: Path) -> None:
     done = Shell.make(tmp_path / "bin").run(METRICS, "run.log")
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
+
+
+@pytest.mark.parametrize("stdin", ["<&-", "0>file"])
+def test_a_stdin_that_cannot_be_read_is_no_stdin_without_metrics(shell: Shell, tmp_path: Path, stdin: str) -> None:
+    caller = tmp_path / "caller"
+    caller.write_text(f'sh "$1" {stdin}\n')
+    done = shell.run(caller, METRICS, cwd=tmp_path)
+    assert done.returncode == 2, done
+    assert done.stderr == b"parse-metrics.sh: stdin can't be read: METRIC lines come on it.\n"

@@ -155,6 +155,12 @@ def test_status_says_where_a_session_stands(workspace: Workspace) -> None:
     assert call("status", workspace.root, "--line").stdout.count("\n") == 1
 
 
+def test_a_closed_stdin_is_said() -> None:
+    done = subprocess.run(["sh", "-c", f"{PROGRAM} metrics <&-"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "autoresearch-tui: stdin is closed: METRIC lines come on it.\n"
+
+
 def test_metrics_turns_metric_lines_into_json() -> None:
     said = b"noise\nMETRIC val_bpb=0.9979\r\nMETRIC val_bpb=.5\nMETRIC mfu=12ms\n"
     done = subprocess.run([PROGRAM, "metrics"], input=said, capture_output=True, check=True)

@@ -10,6 +10,12 @@ if [ "$#" -gt 0 ]; then
     echo "parse-metrics.sh: it takes no arguments: METRIC lines come on stdin." >&2
     exit 2
 fi
+unread() {
+    echo "parse-metrics.sh: stdin can't be read: METRIC lines come on it." >&2
+    exit 2
+}
+
+(: 5<&0) 2>/dev/null || unread
 if autoresearch-tui metrics --help </dev/null >/dev/null 2>&1; then
     exec autoresearch-tui metrics
 fi
@@ -17,4 +23,9 @@ fi
 here=$(dirname -- "$0")
 export LC_ALL=C
 # cut keeps one byte more than the longest line that counts, so that nothing longer is ever held.
-tr '\r\000' '\n\001' | cut -b 1-4097 | awk -f "$here/values.awk" -f "$here/metrics.awk"
+exec 4>&1
+failed=$({
+    { tr '\r\000' '\n\001' 2>/dev/null || echo tr >&3; } |
+        cut -b 1-4097 | awk -f "$here/values.awk" -f "$here/metrics.awk" >&4
+} 3>&1) || exit
+[ -z "$failed" ] || unread
