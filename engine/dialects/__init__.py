@@ -14,7 +14,9 @@ from engine.ledger import Ledger, Segment
 LARGEST = 1 << 29
 """Bytes of a session's file; one that is larger is something else."""
 LOOKED_AT = 1 << 18
-"""Bytes at the beginning of a file by which its dialect is told."""
+"""Bytes at the beginning of a file by which its dialect is told, of long lines a few only counted."""
+LONGEST = 1 << 24
+"""Bytes of a line; one that is longer is reported, and never held."""
 
 MARK = b"\xef\xbb\xbf"
 """That some editors put before a text."""
@@ -30,7 +32,8 @@ def read(path: Path) -> Ledger:
         beginning = file.read(LOOKED_AT)
         if not beginning.strip():
             return Ledger()
-        parse = _dialect(beginning)
+        file.seek(0)
+        parse = _dialect(file)
         if parse is None:
             raise UnusableWorkspace(
                 "it is no session's file: neither experiments' lines nor a results table are in it."
@@ -47,20 +50,33 @@ def _is_outside(segment: Segment) -> bool:
 
 def is_session(path: Path) -> bool:
     """Whether a file looks like a session's. Raises OSError."""
+    if path.stat().st_size > LARGEST:
+        return False
     with open_regular(path) as file:
-        return _dialect(file.read(LOOKED_AT)) is not None
+        return _dialect(file) is not None
 
 
-def _dialect(beginning: bytes) -> Parse | None:
-    for line in beginning.removeprefix(MARK).splitlines():
-        if tsv.columns_of(line) is not None:
+def _dialect(file: BinaryIO) -> Parse | None:
+    looked_at = 0
+    for line in _texts(file):
+        if any(tsv.columns_of(row.text) is not None for row in tsv.rows([line])):
             return tsv.parse
-        if jsonl.is_known(line):
+        if jsonl.is_known(line.text):
             return jsonl.parse
+        looked_at += min(len(line.text) + 1, LOOKED_AT // 8)
+        if looked_at >= LOOKED_AT:
+            return None
     return None
 
 
 def _texts(file: BinaryIO) -> Iterator[Text]:
-    for number, line in enumerate(file, 1):
+    number = 0
+    while line := file.readline(LONGEST):
+        number += 1
+        if len(line) == LONGEST and not line.endswith(b"\n"):
+            while (rest := file.readline(LOOKED_AT)) and not rest.endswith(b"\n"):
+                pass
+            yield Text(number, b"", problem=f"it is longer than {LONGEST >> 20} MiB")
+            continue
         text = line.removeprefix(MARK) if number == 1 else line
-        yield Text(number, text.rstrip(b"\r\n"), is_whole=line.endswith(b"\n"))
+        yield Text(number, text.rstrip(b"\r\n"), is_whole=line.endswith((b"\n", b"\r")))

@@ -68,6 +68,8 @@ class _Reading:
         """The largest number that a line since the last config line has said."""
 
     def take(self, line: Text) -> None:
+        if line.problem:
+            self.book.report(line.number, line.problem)
         if not line.text.strip():
             return
         try:

@@ -8,8 +8,8 @@ cannot be one, as the second line of a description is, is reported. Where nothin
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.dialects.values import Numbers, Text, moment, number, status
@@ -118,11 +118,24 @@ def _rank(key: str) -> int:
     return 2 if key.startswith(("val_", "validation_")) else UNNAMED
 
 
+def rows(lines: Iterable[Text]) -> Iterator[Text]:
+    """The lines as a table has them, which a carriage return may end as well."""
+    more = 0
+    for line in lines:
+        *before, last = line.text.split(b"\r")
+        for text in before:
+            yield Text(line.number + more, text)
+            more += 1
+        yield replace(line, number=line.number + more, text=last)
+
+
 def parse(lines: Iterable[Text]) -> Ledger:
     """The ledger that the rows say."""
     book, numbers = Book(), Numbers()
     table: _Table | None = None
-    for line in lines:
+    for line in rows(lines):
+        if line.problem:
+            book.report(line.number, line.problem)
         if not line.text.strip():
             continue
         columns = columns_of(line.text)

@@ -29,6 +29,8 @@ class Text:
     number: int
     text: bytes
     is_whole: bool = True
+    problem: str = ""
+    """Why it can't be read, whatever it says; ``text`` is then empty."""
 
 
 def number(value: Any) -> float | None:

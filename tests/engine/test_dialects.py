@@ -392,3 +392,26 @@ def test_what_export_writes_as_a_table_reads_back(tmp_path: Path) -> None:
 
     assert figures(after) == figures(before)
     assert [each.description for each in after.experiments][1:3] == ["a tab, a line, an é", "too large"]
+
+
+@pytest.mark.parametrize("ending", ["\r", ""])
+def test_rows_that_carriage_returns_end_are_rows(tmp_path: Path, ending: str) -> None:
+    found = table(tmp_path, "\r".join((*NIGHT, "nonsense", NIGHT[1])), ending=ending)
+    assert [each.metric for each in found.experiments] == [0.9979, 0.9932, 1.005, None, 0.9979]
+    assert [each.number for each in found.bad_lines] == [6]
+
+
+@pytest.mark.parametrize("lines", [(CONFIG, run(1, 5, "keep"), run(2, 4, "keep")), NIGHT])
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_line_of_any_length_is_reported_and_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: tuple[dict[str, Any] | str, ...], at: int
+) -> None:
+    monkeypatch.setattr(dialects, "LONGEST", 1 << 20)
+    endless = '{"run":9,"metric":1,"description":"' + "x" * (3 << 20) + '"}'
+    found = log(tmp_path, *lines[:at], endless, *lines[at:])
+    assert found.experiments == log(tmp_path, *lines).experiments
+    assert [(each.number, each.problem) for each in found.bad_lines] == [(at + 1, "it is longer than 1 MiB")]
+
+
+def test_a_long_first_line_is_read_and_its_file_recognised(tmp_path: Path) -> None:
+    assert only(log(tmp_path, run(1, 5, "keep", description="x" * (1 << 19)))).metric == 5
