@@ -10,7 +10,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ from uuid import uuid4
 import msgspec
 
 from engine.files import open_regular
+from engine.harmless import clean
 from engine.jsonlines import UNREADABLE, JsonLinesFile, Line
+from engine.words import counted, listed
 from engine.workspace import Workspace
 
 MILLISECONDS_FROM = 1e11
@@ -142,6 +144,14 @@ class BadLine:
 
     number: int
     problem: str
+
+
+def unreadable(lines: Sequence[BadLine], name: str) -> str:
+    """3 lines of results.tsv can't be read: 4, 7 and 9 (it has 1 of the header's 5 columns); nothing where all can."""
+    if not lines:
+        return ""
+    first = clean(lines[0].problem)
+    return f"{counted(len(lines), 'line')} of {name} can't be read: {listed([each.number for each in lines])} ({first})"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine import dialects
 from engine.errors import UnusableWorkspace
-from engine.ledger import Experiment, Segment
+from engine.ledger import BadLine, Experiment, Segment
 from engine.workspace import LEDGER, RUN_LOG, Workspace
 
 OTHERS = (".auto/log.jsonl", "results.tsv")
@@ -57,7 +57,8 @@ class PastSession:
     last: float = 0.0
     """When its last run was recorded, in seconds since the epoch; 0: unknown, or none was."""
     last_run: int | None = None
-    bad_lines: int = 0
+    bad_lines: tuple[BadLine, ...] = ()
+    """Of its ledger, those that can't be read."""
     is_outside: bool = False
     """As of its segment."""
     is_asked_for: bool = False
@@ -145,11 +146,11 @@ def sessions_of(path: Path) -> list[PastSession]:
     wanted = [each for each in found.segments if each.experiments or each is found.current]
     if not wanted:
         return [PastSession(path, name, trouble="no session was begun in it yet.")]
-    bad, segments = len(found.bad_lines), len(found.segments)
+    bad, segments = found.bad_lines, len(found.segments)
     return [_summary(path, name, each, segments, bad) for each in reversed(wanted)]
 
 
-def _summary(path: Path, name: str, segment: Segment, segments: int, bad_lines: int) -> PastSession:
+def _summary(path: Path, name: str, segment: Segment, segments: int, bad_lines: tuple[BadLine, ...]) -> PastSession:
     baseline, best = segment.baseline, segment.incumbent
     runs, config = segment.experiments, segment.config
     return PastSession(

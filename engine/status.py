@@ -1,6 +1,8 @@
 """One look at a session from its files: what runs, what was found so far."""
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -9,6 +11,8 @@ from engine.activity import Activity
 from engine.claims import claims
 from engine.errors import UnusableWorkspace
 from engine.events import EventFollower
+from engine.harmless import clean
+from engine.ledger import BadLine, Config, Experiment, unreadable
 from engine.presence import engine_of
 from engine.spending import Spent
 from engine.words import amount, counted, money
@@ -71,7 +75,19 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     spent: Spent
     """What all proposals have cost, of every segment, those that came to nothing included."""
     last: float | None
-    """When the last experiment was recorded, in seconds since the epoch; None where none was, or it is not known."""
+    """When the last experiment was recorded, in seconds since the epoch, by its file where no line says it; None where
+    none was."""
+    metric_name: str
+    metric_unit: str
+    direction: str
+    """The better one: lower or higher."""
+    segment: int
+    """The current one, from 1."""
+    segments: int
+    file: str
+    """The session's, in ``directory``."""
+    unreadable: tuple[BadLine, ...]
+    """Lines of the file that can't be read: their numbers, and why."""
 
     @property
     def state(self) -> str:
@@ -110,7 +126,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         """For a person."""
 
         def number(value: float | None) -> str:
-            return "-" if value is None else f"{value:.6f}"
+            return "-" if value is None else _long(value)
 
         ago = "" if self.last is None else f", the last one {_ago(time.time() - self.last)} ago"
         return "\n".join(
@@ -118,17 +134,25 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.directory}{f' ({self.branch})' if self.branch else ''}: {self.state}",
                 f"runs        {self.experiments}: {self.kept} kept, {self.crashed} crashed, {self.skipped} skipped"
                 + ago,
+                *([f"metric      {clean(self.metric_name)}, {self.direction} is better"] if self._is_named else []),
+                *([f"segment     {self.segment} of {self.segments}"] if self.segments > 1 else []),
                 f"baseline    {number(self.baseline)}",
                 f"incumbent   {number(self.incumbent)}"
                 + (f" (run {self.incumbent_run})" if self.incumbent_run else "")
-                + ("" if self.gain is None else f"  {self.gain:+.6f}"),
+                + ("" if self.gain is None else f"  {_long(self.gain, '+')}"),
                 f"claim       {f'{self.claim.standing}: {self.claim.reason}' if self.claim else '-'}",
                 f"noise       {self.floor.text if self.floor else '-'}",
                 f"repeats     {self.repeats}",
                 f"confidence  {'-' if self.confidence is None else f'{self.confidence:.1f}'}",
                 f"spent       {_spent(self.spent)}",
+                *([unreadable(self.unreadable, self.file)] if self.unreadable else []),
             )
         )
+
+    @property
+    def _is_named(self) -> bool:
+        usual = Config()
+        return (self.metric_name, self.direction) != (usual.metric_name, usual.best_direction)
 
 
 def of(workspace: Workspace) -> Status:
@@ -150,6 +174,7 @@ def of(workspace: Workspace) -> Status:
     outside = activity.look(workspace, file, time.time()) if is_outside else Activity()
     phase = TRAINING if outside.is_running else QUIET if outside.is_open else None
     experiments = segment.experiments if segment else ()
+    config = segment.config if segment else Config()
     best = segment.incumbent if segment else None
     baseline = segment.baseline if segment else None
     evidence = claims(segment) if segment else None
@@ -176,8 +201,25 @@ def of(workspace: Workspace) -> Status:
         floor=Floor(sd=floor.sd, across_seeds=floor.across_seeds, text=floor.text) if floor else None,
         repeats=sum(max(0, len(each.repeats) - 1) for each in experiments) + (len(segment.repeats) if segment else 0),
         spent=spending.total(each.cost for each in recorded.experiments) + in_vain,
-        last=(experiments[-1].timestamp or None) if experiments else None,
+        last=_last(experiments, file),
+        metric_name=config.metric_name,
+        metric_unit=config.metric_unit,
+        direction="higher" if config.best_direction == "higher" else "lower",
+        segment=segment.number + 1 if segment else 1,
+        segments=max(1, len(recorded.segments)),
+        file=str(file.relative_to(workspace.root)),
+        unreadable=recorded.bad_lines,
     )
+
+
+def _last(experiments: Sequence[Experiment], file: Path) -> float | None:
+    """When the last one was recorded."""
+    if not experiments:
+        return None
+    try:
+        return experiments[-1].timestamp or file.stat().st_mtime
+    except OSError:
+        return None
 
 
 def _said(workspace: Workspace) -> tuple[events.Paused | None, Spent]:
@@ -196,7 +238,12 @@ def _said(workspace: Workspace) -> tuple[events.Paused | None, Spent]:
 
 def _short(value: float, sign: str = "") -> str:
     """Four decimals, but of a metric in microseconds or in millionths four digits."""
-    return f"{value:{sign}.4f}" if value == 0 or 0.0001 <= abs(value) < 1e5 else f"{value:{sign}.4g}"
+    return f"{value:{sign}z.4f}" if value == 0 or 0.0001 <= abs(value) < 1e5 else f"{value:{sign}.4g}"
+
+
+def _long(value: float, sign: str = "") -> str:
+    """Six decimals, but of what they can't tell from nothing three digits."""
+    return f"{value:{sign}z.6f}" if value == 0 or abs(value) >= 0.000001 else f"{value:{sign}.3g}"
 
 
 def pause_of(workspace: Workspace) -> events.Paused | None:

@@ -1,5 +1,7 @@
 """Numbers in the sentences that the engine says."""
 
+from collections.abc import Sequence
+
 
 def counted(number: int, one: str) -> str:
     """1 run, 2 runs."""
@@ -19,3 +21,11 @@ def amount(number: float) -> str:
         if number >= size * 0.9995:
             return f"{number / size:.{1 if number < 99.95 * size else 0}f}{letter}"
     return f"{number:.0f}"
+
+
+def listed(numbers: Sequence[int], most: int = 5) -> str:
+    """4; 4 and 7; 4, 7 and 9; 4, 7, 9, 12, 15 and 30 more."""
+    shown = [str(each) for each in numbers[:most]]
+    if len(numbers) > most:
+        shown.append(f"{len(numbers) - most:,} more")
+    return " and ".join(each for each in (", ".join(shown[:-1]), *shown[-1:]) if each)

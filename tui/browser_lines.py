@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 
+from engine import ledger
 from engine.past import PastSession
 from tui.history_plot import MIN_HEIGHT, MIN_WIDTH, Point, draw, legend
 from tui.spans import Span, Spans, column, fit
@@ -74,7 +75,7 @@ def title(session: PastSession) -> str:
 
 def unreadable(session: PastSession) -> str:
     """What its ledger has that cannot be read, to be put behind where it is."""
-    return f" · {count(session.bad_lines, 'line')} of it can't be read" if session.bad_lines else ""
+    return f" · {ledger.unreadable(session.bad_lines, 'it')}" if session.bad_lines else ""
 
 
 def preview_lines(session: PastSession | None, width: int, height: int) -> list[Spans]:

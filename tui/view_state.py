@@ -35,7 +35,7 @@ from engine.events import (
     Thrashing,
     Warned,
 )
-from engine.ledger import Config, Experiment, Ledger, Repeat, Segment
+from engine.ledger import Config, Experiment, Ledger, Repeat, Segment, unreadable
 from engine.queue import moved
 from engine.spending import Spent
 from engine.supervisor import Ending
@@ -341,13 +341,13 @@ def _role(status: str) -> str:
     return {"keep": "good", "crash": "bad", "checks_failed": "warn"}.get(status, "")
 
 
-def with_ledger(state: ViewState, ledger: Ledger, name: str = LEDGER) -> ViewState:
-    """The state with a newer ledger; a line of it that cannot be read is said. ``name``: its file's."""
+def with_ledger(state: ViewState, ledger: Ledger, name: str = LEDGER, now: float = 0.0) -> ViewState:
+    """The state with a newer ledger; a line of it that cannot be read is said. ``name``: its file's; ``now``: from when
+    on that is shown, else from its last experiment on."""
     notice = state.notice
     if len(ledger.bad_lines) > len(state.ledger.bad_lines):
-        bad = ledger.bad_lines[-1]
-        at = max(state.notice.at if state.notice else 0.0, _last_time(ledger))
-        notice = Notice(at, f"{name}, line {bad.number}: {clean(bad.problem)}", "warn")
+        at = max(now, state.notice.at if state.notice else 0.0, _last_time(ledger))
+        notice = Notice(at, unreadable(ledger.bad_lines, name), "warn")
     return replace(
         state,
         ledger=ledger,

@@ -126,7 +126,7 @@ class WatchedSession(Session):
         if self._file is None:
             return state
         try:
-            return with_ledger(state, _without_folders(dialects.read(self._file)), self._file.name)
+            return with_ledger(state, _without_folders(dialects.read(self._file)), self._file.name, self._clock())
         except FileNotFoundError:
             return replace(state, notice=Notice(self._clock(), f"{self._file.name} is gone.", "warn"))
         except (UnusableWorkspace, OSError) as error:

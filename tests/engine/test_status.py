@@ -1,5 +1,7 @@
 """One look at a session: paused or cut off is said, counts agree with the ledger, one run is no "1 runs"."""
 
+import json
+import math
 from uuid import uuid4
 
 import msgspec
@@ -156,3 +158,47 @@ def test_what_proposals_cost_is_added_up_over_all_segments_and_what_came_to_noth
         "tokens_out": 40_000,
         "dollars": pytest.approx(0.42),
     }
+
+
+TABLE = "commit\tval_acc\tmemory_gb\tstatus\tdescription\n"
+ROW = "a1b2c3d\t0.5\t44.0\tkeep\tbaseline\n"
+
+
+def test_lines_that_cannot_be_read_are_said_with_their_numbers(workspace: Workspace) -> None:
+    (workspace.root / "results.tsv").write_text(TABLE + ROW + ROW + "x\n" + ROW + ROW + "y\n" + ROW + "z\n")
+    seen = status.of(workspace)
+    sentence = "3 lines of results.tsv can't be read: 4, 7 and 9 (it has 1 of the header's 5 columns)"
+    assert seen.text.splitlines()[-1] == sentence
+    assert [each["number"] for each in json.loads(json.dumps(msgspec.to_builtins(seen)))["unreadable"]] == [4, 7, 9]
+    assert "read" not in seen.line
+    (workspace.root / "results.tsv").write_text(TABLE + ROW + "x\n" * 40)
+    assert "40 lines of results.tsv can't be read: 3, 4, 5, 6, 7 and 35 more (" in status.of(workspace).text
+    (workspace.root / "results.tsv").write_text(TABLE + ROW + "x\n")
+    assert "1 line of results.tsv can't be read: 3 (" in status.of(workspace).text
+
+
+def test_what_is_measured_and_when_is_told_of_any_session(workspace: Workspace) -> None:
+    (workspace.root / "results.tsv").write_text(TABLE + ROW)
+    seen = status.of(workspace)
+    assert (seen.metric_name, seen.metric_unit, seen.direction, seen.segment, seen.segments) == (
+        *("val_acc", "", "higher"),
+        *(1, 1),
+    )
+    assert seen.last is not None and seen.last > 1e9
+    assert "metric      val_acc, higher is better\n" in seen.text and "segment" not in seen.text
+
+
+def test_the_usual_metric_is_not_named_and_of_several_segments_the_current_one_is(session: Workspace) -> None:
+    LedgerFile(session).open_segment(Config())
+    seen = status.of(session)
+    assert "\nmetric" not in seen.text and "segment     2 of 2\n" in seen.text
+    assert (seen.segment, seen.segments, seen.last) == (2, 2, None)
+
+
+@pytest.mark.parametrize("metric", [-0.0, -1e-9, -5e-7, math.copysign(0.00001, -1)])
+def test_nothing_has_no_sign(session: Workspace, metric: float) -> None:
+    LedgerFile(session).open_segment(Config())
+    record(session, metric, "keep")
+    record(session, 2 * metric, "keep")
+    for text in (status.of(session).text, status.of(session).line):
+        assert "-0.000000" not in text and "-0.0000 " not in text

@@ -185,6 +185,17 @@ async def test_the_files_may_come_be_replaced_cut_and_vanish(agent: Agent) -> No
             await until(pilot, lambda: "results.tsv can't be read" in shown(app))
 
 
+async def test_lines_that_cannot_be_read_are_said_at_the_opening_all_in_one_notice(agent: Agent) -> None:
+    agent.row("abc1234", 0.7, "keep", "first")
+    agent.write("results.tsv", "x\ny\n")
+    agent.row("abc1234", 0.6, "keep", "second")
+    agent.write("results.tsv", "z\n")
+    with watching(agent) as app:
+        async with app.run_test(size=LARGE) as pilot:
+            sentence = "3 lines of results.tsv can't be read: 3, 4 and 6 (it has 1 of the header's 5 columns)"
+            await until(pilot, lambda: sentence in shown(app))
+
+
 async def test_nothing_is_written_and_keys_that_steer_say_why_not(agent: Agent) -> None:
     agent.row(agent.git("rev-parse", "--short", "HEAD"), 0.9979, "keep", "baseline")
     agent.edit("LR = 0.05\nDEPTH = 8\n")
