@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from engine import ledger
 from engine.past import PastSession
 from tui.history_plot import MIN_HEIGHT, MIN_WIDTH, Point, draw, legend
-from tui.spans import Span, Spans, column, fit
+from tui.spans import Span, Spans, column, fit, width
 from tui.text import bpb, change, clean, count, place
 
 WIDE = 110
@@ -16,15 +16,16 @@ NAME = 40
 """The most cells for a session's name."""
 NO_RUN = "no run of it is over yet."
 DAY, DAY_AND_TIME = 10, 16
-VALUES, GAIN, RUNS, KEPT, HOURS = 16, 8, 6, 5, 6
-"""The widths of the columns on the right."""
+VALUES, GAIN, RUNS, KEPT, HOURS = 17, 9, 6, 6, 7
+"""The widths of the columns on the right, of which two cells or more are blank; wider is what does not fit."""
+APART = 2
 
 
 def header_spans(cells: int) -> Spans:
     """The names of the columns."""
     when, name = _widths(cells)
     right = (("baseline → best", VALUES), ("gain", GAIN), ("runs", RUNS), ("kept", KEPT), ("hours", HOURS))
-    names = "".join(column(each, width, right=True) for each, width in right)
+    names = "".join(_right(each, width) for each, width in right)
     where = "  where" if cells >= WIDE else ""
     return (Span(f" {column('when', when)} {column('session', name)}{names}{where}", "muted"),)
 
@@ -32,24 +33,29 @@ def header_spans(cells: int) -> Spans:
 def session_spans(session: PastSession, cells: int) -> Spans:
     """One session's line; the columns are those of header_spans."""
     when, name = _widths(cells)
-    head = (
-        Span(f" {column(moment(session.last, has_time=when > DAY), when)} ", "muted"),
-        Span(column(title(session), name), "muted" if session.trouble else ""),
-    )
+    began = Span(f" {column(moment(session.last, has_time=when > DAY), when)} ", "muted")
     if session.trouble or not session.runs:
         words = Span(
             f"  {clean(session.trouble) or 'no run of it is over yet.'}", "warn" if session.trouble else "muted"
         )
-        return fit((*head, words), cells)
+        named = Span(column(title(session), name), "muted" if session.trouble else "")
+        return fit((began, named, words), cells)
     figures = (
-        Span(column(_values(session), VALUES, right=True)),
-        Span(column(change(session.gain), GAIN, right=True), "good" if session.is_better else "warn"),
-        Span(column(f"{session.runs:,}", RUNS, right=True)),
-        Span(column(f"{session.kept:,}", KEPT, right=True)),
-        Span(column(hours(session.seconds), HOURS, right=True), "muted"),
+        Span(_right(_values(session), VALUES)),
+        Span(_right(change(session.gain), GAIN), "good" if session.is_better else "warn"),
+        Span(_right(f"{session.runs:,}", RUNS)),
+        Span(_right(f"{session.kept:,}", KEPT)),
+        Span(_right(hours(session.seconds), HOURS), "muted"),
     )
+    wider = width(figures) - sum((VALUES, GAIN, RUNS, KEPT, HOURS))
+    named = Span(column(title(session), max(8, name - wider)))
     where = (Span(f"  {place(session.path.parent)}", "muted"),) if cells >= WIDE else ()
-    return fit((*head, *figures, *where), cells)
+    return fit((began, named, *figures, *where), cells)
+
+
+def _right(text: str, cells: int) -> str:
+    """A figure at the right of its column, apart from the one before even where that takes more room."""
+    return " " * APART + column(text, max(cells - APART, len(text)), right=True)
 
 
 def text_line(session: PastSession) -> str:
@@ -109,7 +115,15 @@ def hours(seconds: float) -> str:
     if not math.isfinite(seconds) or seconds <= 0:
         return ""
     amount = seconds / 3600
-    return f"{amount:.2f}" if amount < 1 else f"{amount:,.1f}" if amount < 10_000 else f"{amount:.0e}"
+    return (
+        f"{amount:.2f}"
+        if amount < 1
+        else f"{amount:,.1f}"
+        if amount < 10_000
+        else f"{amount:,.0f}"
+        if amount < 1e9
+        else f"{amount:.0e}"
+    )
 
 
 def sorted_in(sessions: Sequence[PastSession], more: Sequence[PastSession]) -> list[PastSession]:

@@ -233,6 +233,25 @@ def test_times_and_hours_that_are_none_are_left_out() -> None:
     assert preview_lines(PastSession(Path("/x"), "x", runs=1, results=(Result(1, None, "crash"),)), 60, 10)
 
 
+@pytest.mark.parametrize("cells", [70, 80, 200])
+@pytest.mark.parametrize(
+    ("baseline", "best"), [(100.0, 130.0), (-1234.5, -9_999_999.0), (1e100, -1e100), (-0.000123, 99.5)]
+)
+def test_columns_stay_apart_whatever_the_figures(tmp_path: Path, cells: int, baseline: float, best: float) -> None:
+    session = PastSession(
+        tmp_path, "night", baseline=baseline, best=best, kept=12_345, runs=123_456, seconds=200_000 * 3600.0
+    )
+    line = plain(session_spans(session, cells))
+    values = line[line.index("night") + len("night") :]
+    assert values.startswith("  ")
+    figures = [each for each in values.split("  ") if each.strip()]
+    assert [each.strip() for each in figures[2:4]] == ["123,456", "12,345"]
+    assert "→" in figures[0] and "→" not in figures[1]
+    if cells > 70:
+        assert figures[4].strip() == "200,000"
+    assert "200,000 h" in text_line(session)
+
+
 def test_ledgers_are_read_one_after_the_other_and_no_more_once_it_is_left(tmp_path: Path) -> None:
     first = sessions.three(tmp_path / "a").workspace
     waiting = tmp_path / "waits"
