@@ -115,15 +115,9 @@ def hours(seconds: float) -> str:
     if not math.isfinite(seconds) or seconds <= 0:
         return ""
     amount = seconds / 3600
-    return (
-        f"{amount:.2f}"
-        if amount < 1
-        else f"{amount:,.1f}"
-        if amount < 10_000
-        else f"{amount:,.0f}"
-        if amount < 1e9
-        else f"{amount:.0e}"
-    )
+    if amount >= 1e9:
+        return f"{amount:.0e}"
+    return f"{amount:.2f}" if amount < 1 else f"{amount:,.1f}" if amount < 10_000 else f"{amount:,.0f}"
 
 
 def sorted_in(sessions: Sequence[PastSession], more: Sequence[PastSession]) -> list[PastSession]:
