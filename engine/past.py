@@ -105,6 +105,30 @@ def file_in(directory: Path) -> Path | None:
     return next((path for each in OTHERS if _is_session(path := directory / each)), None)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a session is."""
+
+    workspace: Workspace
+    file: Path | None = None
+    """The session's, where it is not the one that the workspace has."""
+
+
+def place_at(path: Path) -> Place:
+    """The session that a directory or a session's file names. Raises UnusableWorkspace for a file of another kind."""
+    path = path.expanduser().resolve()
+    if path.name == ".auto" and (path / "log.jsonl").is_file():
+        path /= "log.jsonl"
+    if path.is_dir() or not path.exists():
+        return Place(Workspace(path))
+    workspace = Workspace(home_of(path))
+    if path == file_in(workspace.root):
+        return Place(workspace)
+    if not path.is_file() or not dialects.is_session(path):
+        raise UnusableWorkspace(f"{path} is no session's file, such as {LEDGER}, {' or '.join(OTHERS)}.")
+    return Place(workspace, path)
+
+
 def require(workspace: Workspace) -> None:
     """Raises UnusableWorkspace where there is no session, and none begins: run.log alone is a first run."""
     root = workspace.root

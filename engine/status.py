@@ -155,9 +155,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         return (self.metric_name, self.direction) != (usual.metric_name, usual.best_direction)
 
 
-def of(workspace: Workspace) -> Status:
-    """Raises UnusableWorkspace where there is no session."""
-    file = past.file_in(workspace.root)
+def of(workspace: Workspace, past_file: Path | None = None) -> Status:
+    """``past_file``: of a session that is over, in place of the workspace's own. Raises UnusableWorkspace where there
+    is none."""
+    is_past = past_file is not None
+    file = past_file or past.file_in(workspace.root)
     if file is None:
         raise UnusableWorkspace(
             f"there is no session in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` begins one."
@@ -167,10 +169,10 @@ def of(workspace: Workspace) -> Status:
     except UnusableWorkspace as error:
         raise UnusableWorkspace(f"{file} can't be read: {error}") from None
     segment = recorded.current
-    holder = engine_of(workspace)  # before the journal: an engine that ends in between leaves none
-    flight = journal.load(workspace)
-    pause, in_vain = _said(workspace)
-    is_outside = flight is None and not activity.is_our_engines(workspace)
+    holder = None if is_past else engine_of(workspace)  # before the journal: an engine that ends in between leaves none
+    flight = None if is_past else journal.load(workspace)
+    pause, in_vain = (None, spending.NOTHING) if is_past else _said(workspace)
+    is_outside = not is_past and flight is None and not activity.is_our_engines(workspace)
     outside = activity.look(workspace, file, time.time()) if is_outside else Activity()
     phase = TRAINING if outside.is_running else QUIET if outside.is_open else None
     experiments = segment.experiments if segment else ()

@@ -81,15 +81,18 @@ def browse(paths: Sequence[Path], configuration: Configuration) -> int:
     return terminal.run(Viewer(None, past=paths, configuration=configuration))
 
 
-def watch(root: Path, configuration: Configuration) -> int:
-    """Show a session that an outside agent drives until the person leaves; the exit code."""
+def watch(root: Path, configuration: Configuration, file: Path | None = None) -> int:
+    """Show a session that an outside agent drives until the person leaves; the exit code.
+
+    ``file``: of a session that is over, in place of the one in ``root``.
+    """
     from tui.watching import WatchedSession
 
     workspace = Workspace(root)
     seen = Seen(workspace)
-    if activity.is_our_engines(workspace):
+    if file is None and activity.is_our_engines(workspace):
         return view(Viewer(workspace, reads_only=True, configuration=configuration, seen=seen))
-    session = WatchedSession(root).start()
+    session = WatchedSession(root, file=file).start()
     try:
         return view(Viewer(session.workspace, session=session, reads_only=True, configuration=configuration, seen=seen))
     finally:

@@ -115,6 +115,20 @@ class _Directory(click.ParamType[Workspace]):
         return workspace
 
 
+class _Session(click.ParamType[past.Place]):
+    name = "DIR"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> past.Place:
+        place = value if isinstance(value, past.Place) else past.place_at(Path(value))
+        obstacles.refuse_path(place.workspace)
+        return place
+
+
+def session() -> Decorator:
+    """The DIR argument, which may be a session's file."""
+    return click.argument("place", metavar="[DIR]", type=_Session(), default=".")
+
+
 class _OpensByDefault(click.Group):
     """`autoresearch-tui DIR` is `autoresearch-tui open DIR`; `--ascii demo` is `demo --ascii`."""
 
@@ -251,12 +265,15 @@ def verify_gain(workspace: Workspace, each: int, ablate: bool) -> int:
 
 
 @cli.command("status", short_help="One look at a session.")
-@directory()
+@session()
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.option("--line", "as_line", is_flag=True, help="As one short line, for a status bar.")
-def show_status(workspace: Workspace, as_json: bool, as_line: bool) -> int:
-    """One look at a session."""
-    seen = status.of(workspace)
+def show_status(place: past.Place, as_json: bool, as_line: bool) -> int:
+    """One look at a session.
+
+    DIR: a workspace, or the file of a session, other tools' included.
+    """
+    seen = status.of(place.workspace, place.file)
     if as_json:
         print(json.dumps(msgspec.to_builtins(seen), ensure_ascii=False))
     else:
@@ -265,16 +282,21 @@ def show_status(workspace: Workspace, as_json: bool, as_line: bool) -> int:
 
 
 @cli.command("watch", short_help="Look at a session that an outside agent drives.")
-@directory()
+@session()
 @screen_options()
-def watch_session(workspace: Workspace) -> int:
-    """A session that an outside agent drives, live and read-only: ours or another tool's files, its log, its git."""
-    past.require(workspace)
+def watch_session(place: past.Place) -> int:
+    """A session that an outside agent drives, live and read-only: ours or another tool's files, its log, its git.
+
+    DIR: its directory, or its file.
+    """
+    workspace = place.workspace
+    if place.file is None:
+        past.require(workspace)
     if not _has_terminal():
         raise UnusableWorkspace(f"watching needs a terminal: `autoresearch-tui status {workspace.root}` does without.")
     from tui.app import watch
 
-    return watch(workspace.root, _configuration())
+    return watch(workspace.root, _configuration(), place.file)
 
 
 @cli.command("browse", short_help="Past sessions: those at PATH, then this machine's.")

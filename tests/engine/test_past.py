@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import dialects
-from engine.past import PastSession, gather, sessions_of
+from engine import dialects, status
+from engine.errors import UnusableWorkspace
+from engine.past import PastSession, Place, gather, place_at, sessions_of
 from engine.workspace import Workspace
 
 CONFIG = {"type": "config", "name": "Optimize val_bpb", "metricName": "val_bpb", "bestDirection": "lower"}
@@ -131,3 +132,19 @@ def test_no_ledger_makes_reading_fail(tmp_path_factory: pytest.TempPathFactory, 
     path.write_bytes("".join(json.dumps(each) + "\n" for each in lines).encode("utf-8", "surrogatepass") + ending)
     for each in sessions_of(path):
         assert isinstance(each, PastSession)
+
+
+def test_a_sessions_file_names_the_session_of_its_directory_or_itself(tmp_path: Path) -> None:
+    row = "commit\tval_bpb\tmemory_gb\tstatus\tdescription\na1b2c3d\t0.9\t44.0\tkeep\tbaseline\n"
+    (tmp_path / "results.tsv").write_text(row)
+    here = Workspace(tmp_path)
+    assert place_at(tmp_path) == place_at(tmp_path / "results.tsv") == Place(here)
+    (tmp_path / "older.tsv").write_text(row.replace("0.9", "0.8"))
+    assert place_at(tmp_path / "older.tsv") == Place(here, tmp_path / "older.tsv")
+    assert status.of(here, tmp_path / "older.tsv").incumbent == 0.8 and status.of(here).incumbent == 0.9
+    (tmp_path / ".auto").mkdir()
+    (tmp_path / ".auto" / "log.jsonl").write_text('{"run":1,"metric":0.7,"status":"keep"}\n')
+    assert place_at(tmp_path / ".auto") == place_at(tmp_path / ".auto" / "log.jsonl") == Place(here)
+    (tmp_path / "thesis.md").write_text("# Thesis\n")
+    with pytest.raises(UnusableWorkspace, match=r"thesis\.md is no session's file, such as autoresearch\.jsonl"):
+        place_at(tmp_path / "thesis.md")

@@ -280,7 +280,7 @@ async def test_a_session_of_our_own_engine_is_watched_with_its_own_files(tmp_pat
     ("prepare", "sentence"),
     [
         (lambda root: None, "there is no directory"),
-        (lambda root: root.write_text(""), "is no directory"),
+        (lambda root: root.write_text(""), "is no session's file"),
         (lambda root: root.mkdir(), "there is no session"),
         (lambda root: (root.mkdir(), (root / "run.log").write_text("x")), "needs a terminal"),
     ],
