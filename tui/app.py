@@ -248,7 +248,7 @@ class Viewer(Requester, Mover, inherit_bindings=False):
         wanting = "resume" if self.state.is_to_pause else "pause"
         keys = []
         for binding in self._bindings_now():
-            if binding.show and not (self.refusal and bindings.is_request(binding)):
+            if binding.show:
                 words = wanting if binding.action == "pause" else binding.description
                 keys.append((key_name(binding.key.split(",")[0]), words))
         return [("esc", "past runs"), *keys] if self.is_past else keys
@@ -352,12 +352,13 @@ class Viewer(Requester, Mover, inherit_bindings=False):
         self.push_screen("help")
 
     def help_sections(self) -> Iterable[Section]:
-        """Every binding of the program, by where it works."""
+        """Every binding that does something here, by where it works."""
 
         def named(prefix: str) -> list[Binding]:
             return [each for each in self._bindings_now() if (each.id or "").startswith(prefix)]
 
-        yield "The session", named("session.")
+        if requests := named("session."):
+            yield "The session", requests
         yield "What is shown", named("view.")
         yield "Panes", named("pane.")
         yield "The program", named("app.")
@@ -365,8 +366,9 @@ class Viewer(Requester, Mover, inherit_bindings=False):
             yield title, [effective(each, self._keys_of) for each in bindings_of(section)]
 
     def _bindings_now(self) -> list[Binding]:
-        """What works in every pane, with the keys that it is on."""
-        return [effective(each, self._keys_of) for each in bindings_of(self.BINDINGS)]
+        """What works in every pane now, with the keys that it is on."""
+        acting = (each for each in bindings_of(self.BINDINGS) if not (self.refusal and bindings.is_request(each)))
+        return [effective(each, self._keys_of) for each in acting]
 
     @staticmethod
     def _in_panes() -> Iterable[Section]:

@@ -136,7 +136,9 @@ class WatchedSession(Session):
     def _with_run(self, state: ViewState) -> ViewState:
         """With the run under way, as the times of the files and the repository tell it."""
         seen = self._repository.seen
-        now = activity.look(self.workspace, self._file, self._clock()) if self._is_live else Activity()
+        is_gone = self._file is not None and self._ledger_mark is None  # then run.log is newer than nothing
+        is_told = self._is_live and not is_gone
+        now = activity.look(self.workspace, self._file, self._clock()) if is_told else Activity()
         is_new = self._is_live and (now.is_running or now.is_open or seen.is_changed)
         run = state.ledger.next_run if is_new else None
         recorded = state.rows[-1].experiment if state.rows else None

@@ -22,6 +22,8 @@ from tests.tui.test_cli import call
 from tests.tui.test_in_tmux import Terminal, terminal  # noqa: F401
 from tests.tui.test_keys import LARGE, SMALL, shown, status
 from tui.app import Viewer
+from tui.bindings import EVERYWHERE, is_request
+from tui.keymap import bindings_of
 from tui.watching import WatchedSession
 
 IDENTITY = ("-c", "user.name=agent", "-c", "user.email=agent@example.org")
@@ -177,7 +179,7 @@ async def test_the_files_may_come_be_replaced_cut_and_vanish(agent: Agent) -> No
             agent.write(".auto/log.jsonl", "", "w")
             await until(pilot, lambda: "best" not in status(app))
             (agent.root / ".auto" / "log.jsonl").unlink()
-            await until(pilot, lambda: "log.jsonl is gone" in shown(app))
+            await until(pilot, lambda: "log.jsonl is gone" in shown(app) and "training" not in status(app))
             (agent.root / "run.log").unlink()
             agent.row("abc1234", 0.7, "keep", "in another dialect")
             await until(pilot, lambda: "in another dialect" in shown(app) and "best 0.7000" in status(app))
@@ -208,6 +210,11 @@ async def test_nothing_is_written_and_keys_that_steer_say_why_not(agent: Agent) 
                 await pilot.press("z", "z", key)
                 await until(pilot, lambda: "watched only" in shown(app))
                 assert app.screen is app.main
+            offered = [str(each.title) for each in app.get_system_commands(app.screen)]
+            offered += [binding.tooltip for _, section in app.help_sections() for binding in bindings_of(section)]
+            assert "All keys" in offered and not any(
+                each.tooltip in offered for each in bindings_of(EVERYWHERE) if is_request(each)
+            )
             await pilot.press("d", "t", "t", "o", "b")
             await pilot.pause()
             await pilot.press("escape", "L")
