@@ -4,6 +4,7 @@ It never calls into the engine, and the engine does not know that it is there.
 """
 
 import asyncio
+import gc
 import tempfile
 import time
 import traceback
@@ -54,7 +55,10 @@ if TYPE_CHECKING:
     from tui.set_up import SetUp
 
 POLL_SECONDS = 0.25
+SETTLED_SECONDS = 2.0
+"""After the first frame, by when all is loaded that a session's screen needs."""
 NOTE_SECONDS = 60.0
+HELP = "help"
 NOWHERE = Path("/nonexistent")
 
 
@@ -97,6 +101,12 @@ def watch(root: Path, configuration: Configuration, file: Path | None = None) ->
         return view(Viewer(session.workspace, session=session, reads_only=True, configuration=configuration, seen=seen))
     finally:
         session.close()
+
+
+def keep_what_is_loaded() -> None:
+    """Let the garbage collector pass over what stays anyway: walking all of it takes as long as four frames."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,8 @@ class Viewer(Requester, Mover, inherit_bindings=False):
         self.crash_report: Path | None = None
         self.main = MainScreen()
         self._home: _Look | None = None
+        self._helped: list[Section] = []
+        """What the help says that is installed."""
         self.gpu = gpu
         self._clock = clock
         self._seen = seen
@@ -199,6 +211,8 @@ class Viewer(Requester, Mover, inherit_bindings=False):
     def on_ready(self) -> None:
         self.poll()
         self.set_interval(POLL_SECONDS, self.poll)
+        if not self.is_headless:
+            self.set_timer(SETTLED_SECONDS, keep_what_is_loaded)
         if self._seen is not None:
             self._since = self._seen.last()
             self.set_interval(NOTE_SECONDS, self.note_seen)
@@ -347,9 +361,13 @@ class Viewer(Requester, Mover, inherit_bindings=False):
             self.selected = home.selected
 
     def action_help(self) -> None:
-        if not self.is_screen_installed("help"):
-            self.install_screen(Help(self.help_sections()), "help")
-        self.push_screen("help")
+        sections: list[Section] = [(title, tuple(bindings)) for title, bindings in self.help_sections()]
+        if sections != self._helped:
+            if self._helped:
+                self.uninstall_screen(HELP)
+            self.install_screen(Help(sections), HELP)
+            self._helped = sections
+        self.push_screen(HELP)
 
     def help_sections(self) -> Iterable[Section]:
         """Every binding that does something here, by where it works."""
