@@ -116,7 +116,7 @@ class Place:
 
 def place_at(path: Path) -> Place:
     """The session that a directory or a session's file names. Raises UnusableWorkspace for a file of another kind."""
-    path = path.expanduser().resolve()
+    path = Workspace.at(path).root
     if path.name == ".auto" and (path / "log.jsonl").is_file():
         path /= "log.jsonl"
     if path.is_dir() or not path.exists():

@@ -260,7 +260,7 @@ def test_the_next_command_is_one_that_a_shell_takes(tmp_path: Path) -> None:
 FAULTY = """
 import sys
 from engine import status
-def fail(workspace):
+def fail(*session):
     raise ValueError("two\\nlines")
 status.of = fail
 from tui import cli

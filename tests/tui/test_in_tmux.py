@@ -16,6 +16,9 @@ from tests.engine.workspaces import PROGRAM, check_settled, environment, experim
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
+SERVERS = 3
+"""That are tried: tmux's own start fails now and then."""
+
 
 class Terminal:
     """A tmux server of its own with one window; a new one each time it is opened."""
@@ -36,9 +39,15 @@ class Terminal:
 
     def open(self, command: str, width: int, height: int) -> None:
         """Run a command in a new window; the shell stays afterwards, for what the command leaves behind."""
-        self._opened += 1
         size = ["-x", str(width), "-y", str(height)]
-        self.tmux("new-session", "-d", *size, f"{command}; echo left with $?; exec sleep 600")
+        for left in reversed(range(SERVERS)):
+            self._opened += 1
+            try:
+                self.tmux("new-session", "-d", *size, f"{command}; echo left with $?; exec sleep 600")
+            except subprocess.CalledProcessError as error:
+                assert left, error.stderr
+            else:
+                return
 
     def screen(self) -> str:
         return self.tmux("capture-pane", "-p")

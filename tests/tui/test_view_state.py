@@ -303,7 +303,7 @@ def test_a_bad_ledger_line_is_reported_with_its_number(tmp_path: Path) -> None:
         file.write("{broken\n")
     state = read(recorder)
     assert len(state.rows) == 3
-    assert state.notice is not None and "line 5" in state.notice.text
+    assert state.notice is not None and "can't be read: 5 (JSON is malformed" in state.notice.text
 
 
 def test_stepping_through_the_runs_ends_at_both_ends(tmp_path: Path) -> None:
