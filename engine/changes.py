@@ -18,8 +18,10 @@ LARGEST = 1 << 20
 """Bytes of a patch that are read."""
 SECONDS = 20
 """That git may take."""
-SESSION_FILES = tuple(f":(exclude,glob)**/{name}" for name in ("autoresearch.*", ".auto/**", "results.tsv", "run.log"))
-"""What is no change of an experiment, as pathspecs."""
+SESSION_FILES = ("autoresearch.*", ".auto/**", "results.tsv", "run.log")
+"""What is no change of an experiment."""
+EXCLUDED = tuple(f":(exclude,glob)**/{name}" for name in SESSION_FILES)
+"""These as pathspecs that leave them out."""
 PATCH = ("--no-color", "--no-ext-diff", "--no-textconv", "--relative")
 _commit = re.compile(r"[0-9a-f]{4,64}")
 
@@ -66,7 +68,7 @@ class Changes:
         return self._run("cat-file", "blob", f"{commit}:./{TRAIN}") or None
 
     def _patch(self, *arguments: str) -> bytes:
-        return self._run(*arguments, "--", TRAIN) or self._run(*arguments, "--", ".", *SESSION_FILES)
+        return self._run(*arguments, "--", TRAIN) or self._run(*arguments, "--", ".", *EXCLUDED)
 
     def _run(self, *arguments: str, given: bytes = b"") -> bytes:
         """What a git command prints, its first LARGEST bytes; nothing where it fails."""

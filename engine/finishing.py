@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from engine import dialects, obstacles, past
+from engine.changes import SESSION_FILES
 from engine.errors import UnusableWorkspace, WorkFailed
 from engine.finished import Step, kept_step, measured_step, squashed
 from engine.harmless import clean
@@ -27,8 +28,6 @@ from engine.workspace import TRAIN, Workspace
 PREFIX = "finished/"
 MAIN = {"main": "refs/heads/main", "master": "refs/heads/master", "origin": "refs/remotes/origin/HEAD"}
 """What a session's branch began from, where nothing says so, in the order in which it is looked for."""
-SESSION_FILES = ("autoresearch.*", ".auto/*", "results.tsv", "run.log")
-"""Of other tools: no part of what was kept."""
 LONGEST_PLACE = 40
 """Characters of a directory's name that a branch is called after."""
 _commit = re.compile(r"[0-9a-f]{4,64}")

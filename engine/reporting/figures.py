@@ -2,14 +2,15 @@
 
 import math
 import time
-from collections.abc import Sequence
 
 from engine.harmless import clean
 from engine.ledger import FIRST_ASI_KEYS
 from engine.reporting import LARGEST, Failures, Report, Run
-from engine.words import amount, counted, money
+from engine.words import amount, counted, listed, money
 
 MINUS = "−"
+MOST_LISTED = 12
+"""Runs or lines that are named by their numbers."""
 LONGEST_UNIT = 10
 """Characters."""
 
@@ -69,15 +70,7 @@ def date(seconds: float | None) -> str:
 
 def runs_of(runs: tuple[Run, ...]) -> str:
     """Runs 8, 19 and 41."""
-    return f"{'run' if len(runs) == 1 else 'runs'} {_listed([each.number for each in runs])}"
-
-
-def _listed(numbers: Sequence[int], most: int = 12) -> str:
-    """4, 7 and 9; of many the first."""
-    names = [str(each) for each in numbers[:most]]
-    if len(numbers) > most:
-        names.append(f"{len(numbers) - most} more")
-    return " and ".join(each for each in (", ".join(names[:-1]), names[-1]) if each)
+    return f"{'run' if len(runs) == 1 else 'runs'} {listed([each.number for each in runs], MOST_LISTED)}"
 
 
 def headline(report: Report) -> str:
@@ -186,6 +179,6 @@ def evidence(report: Report) -> list[tuple[str, str]]:
     known = "–" if report.confidence is None else f"{report.confidence:.1f} ({words})"
     lines.append(("Confidence", known))
     if report.bad_lines:
-        numbers = _listed([each.number for each in report.bad_lines])
+        numbers = listed([each.number for each in report.bad_lines], MOST_LISTED)
         lines.append(("Lines that could not be read", f"{len(report.bad_lines)} ({numbers})"))
     return lines
