@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from cmaes import CMA
 from numpy.typing import NDArray
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from engine.knobs import Scalar, Value
-from engine.proposers.space import Dimension
+from engine.proposers.space import Choices, Dimension
 
 FIRST_STEP = 0.3
 """The standard deviation at first, in ordinary steps of each knob: all of them move at once."""
@@ -50,13 +49,12 @@ class Axis:
         """None for a choice without an order."""
         raw = dimension.kind.encode(start)
         near, far = dimension.kind.range(start, 1.0), dimension.kind.range(start, REACH)
-        if raw is None or isinstance(raw, str | bool) or isinstance(near, CategoricalDistribution):
+        if raw is None or isinstance(raw, str | bool) or isinstance(near, Choices) or isinstance(far, Choices):
             return None
-        assert isinstance(near, FloatDistribution | IntDistribution)
-        assert isinstance(far, FloatDistribution | IntDistribution)
-        low, high = _scaled(far.low, near.log), _scaled(far.high, near.log)
-        unit = max((_scaled(near.high, near.log) - _scaled(near.low, near.log)) / 2, 1e-12)
-        return cls(dimension, _scaled(raw, near.log), unit, low, high, near.log, isinstance(near, IntDistribution))
+        is_log = near.is_log
+        low, high = _scaled(far.low, is_log), _scaled(far.high, is_log)
+        unit = max((_scaled(near.high, is_log) - _scaled(near.low, is_log)) / 2, 1e-12)
+        return cls(dimension, _scaled(raw, is_log), unit, low, high, is_log, near.is_whole)
 
     def coordinate(self, knobs: Mapping[str, Value]) -> float | None:
         """Where a file's value lies; None where it has none of this kind, or one out of all reach."""
@@ -146,10 +144,7 @@ class Evolution:
         for dimension in self._choices:
             value = dimension.get(knobs)
             if value is not None and chance.random() < MUTATION:
-                spread = dimension.kind.range(value, 1.0)
-                assert isinstance(spread, CategoricalDistribution)
-                choice = chance.choice(spread.choices)
-                assert isinstance(choice, str | bool | int | float)
+                choice = dimension.kind.range(value, 1.0).draw(chance)
                 moved[dimension.knob] = dimension.put(moved, dimension.kind.decode(choice))
         return moved
 

@@ -6,31 +6,25 @@ has seen every result, crashes included as the worst. With some dozens of experi
 more than a dozen knobs, moving all of them at once would be random search with a memory.
 """
 
-import datetime
 import hashlib
 import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import InMemoryStorage
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from typing import TYPE_CHECKING
 
 from engine import knobs as knob_edit
 from engine.knobs import Value
 from engine.ledger import Experiment
 from engine.proposers import SILENT, Context, NothingToProposeError, Proposal, Result, Watch
-from engine.proposers.evolution import Evolution
 from engine.proposers.memory import MemoryLimit
 from engine.proposers.search_state import SearchState, Seen, best_of, distribution, last_of, split
 from engine.proposers.space import Dimension, dimensions
 from engine.settings import SearchSettings
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+if TYPE_CHECKING:
+    from engine.proposers.evolution import Evolution
+    from engine.proposers.tpe import Tpe
 
 ATTEMPTS = 100
 GUIDED_ATTEMPTS = 10
@@ -41,8 +35,6 @@ MOVED_AT_ONCE = {1: 0.7, 2: 0.3}
 """How many knobs a candidate moves, and how often."""
 GOOD = 0.1
 """The share of all results that TPE, as Optuna has it, takes for the good ones."""
-ANYWHERE = FloatDistribution(-math.inf, math.inf)
-"""The range of every number in a result: TPE looks at its value alone, so that all can share it."""
 IDLE = 2
 """How many failures a move without any effect counts for, besides its own."""
 
@@ -55,14 +47,6 @@ class _Record:
     dropped: int = 0
     idle: int = 0
     """Of those dropped, how often the metric was the incumbent's to the last digit: it made no other model."""
-
-
-class _Told(FrozenTrial):
-    """A result as TPE is told it: all share what they have in common, for there may be thousands."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Told":
-        """Itself, for Optuna's storage, which would keep a copy: nobody changes it."""
-        return self
 
 
 class Search:
@@ -79,11 +63,7 @@ class Search:
         """``direction``: which way the metric improves, "lower" or "higher"."""
         self._settings = settings
         self._sign = 1 if direction == "lower" else -1
-        self._results = InMemoryStorage()
-        self._study = optuna.create_study(storage=self._results, direction="minimize")
-        self._since = datetime.datetime.now(datetime.UTC)
-        self._spreads: dict[str, BaseDistribution] = {}
-        self._nothing: dict[Any, Any] = {}
+        self._tpe: Tpe | None = None
         self._evolution: Evolution | None = None
         self._memory = MemoryLimit()
         self._seen: list[Seen] = []
@@ -131,7 +111,9 @@ class Search:
         self._memory.tell(knobs, result.experiment)
         seen = self._remember(knobs, result.experiment)
         if seen.teaches_knobs:
-            self._observe(seen)
+            for guide in (self._tpe, self._evolution):
+                if guide is not None:
+                    guide.tell(seen.knobs, seen.loss)
         self._score(knobs, result.experiment)
 
     def state(self, incumbent: str) -> SearchState:
@@ -204,26 +186,19 @@ class Search:
         thrashing: bool,
         is_guided: bool,
     ) -> dict[str, Value]:
-        sampler = self._sampler(chance.randrange(2**31))
-        # A study remembers the results that it saw at its last ask. It is asked for no trial, which it would keep.
-        study = optuna.load_study(study_name=self._study.study_name, storage=self._results)
-        trial = create_trial(state=TrialState.RUNNING)
+        seed = chance.randrange(2**31)
+        draw = self._estimator().asked(seed) if self._settings.sampler == "tpe" and is_guided else None
         moved = dict(knobs)
         for dimension in chosen:
             value = dimension.get(knobs)
             if value is None:
                 continue
             spread = dimension.kind.range(value, BOLD if thrashing else 1.0)
-            scalar = dimension.kind.decode(sampler.sample_independent(study, trial, dimension.quantity, spread))
-            if scalar == value or not is_guided:  # TPE stays where a whole number or a choice did best so far
-                scalar = dimension.kind.decode(draw(spread, chance))
+            scalar = value if draw is None else dimension.kind.decode(draw(dimension.quantity, spread))
+            if scalar == value:  # TPE stays where a whole number or a choice did best so far
+                scalar = dimension.kind.decode(spread.draw(chance))
             moved[dimension.knob] = dimension.put(moved, scalar)
         return {name: value for name, value in moved.items() if repr(value) != repr(knobs[name])}
-
-    def _sampler(self, seed: int) -> BaseSampler:
-        if self._settings.sampler != "tpe":
-            return RandomSampler(seed=seed)
-        return TPESampler(seed=seed, n_startup_trials=4, multivariate=False)
 
     def _propose(self, context: Context, knobs: dict[str, Value], changed: dict[str, Value]) -> Proposal:
         summary = knob_edit.show_changes({name: (knobs[name], value) for name, value in changed.items()})
@@ -243,8 +218,10 @@ class Search:
         manner = "a bold step, since the last ones led nowhere" if thrashing else "a step from the incumbent"
         return f"{manner}: " + "; ".join(parts)
 
-    def _distribution(self, space: Sequence[Dimension], knobs: Mapping[str, Value]) -> Evolution:
+    def _distribution(self, space: Sequence[Dimension], knobs: Mapping[str, Value]) -> "Evolution":
         """CMA-ES over the incumbent's knobs; begun anew, and told all again, where there are others than before."""
+        from engine.proposers.evolution import Evolution  # with numpy, which a session of models need not load
+
         if self._evolution is None or self._evolution.space != tuple(dimension.quantity for dimension in space):
             starts = (
                 each.knobs for each in self._seen if {dimension.quantity for dimension in space} <= _quantities(each)
@@ -254,6 +231,17 @@ class Search:
                 if each.teaches_knobs:
                     self._evolution.tell(each.knobs, each.loss)
         return self._evolution
+
+    def _estimator(self) -> "Tpe":
+        """TPE, which has seen every result."""
+        from engine.proposers.tpe import Tpe  # with Optuna, which a session of models need not load
+
+        if self._tpe is None:
+            self._tpe = Tpe(self._settings.frozen)
+            for each in self._seen:
+                if each.teaches_knobs:
+                    self._tpe.tell(each.knobs, each.loss)
+        return self._tpe
 
     def _remember(self, knobs: dict[str, Value], experiment: Experiment) -> Seen:
         failed = experiment.metric is None or experiment.failed
@@ -265,39 +253,6 @@ class Search:
             self._from_code += self._sign * (experiment.metric - self._metric)
         self._seen.append(seen)
         return seen
-
-    def _observe(self, seen: Seen) -> None:
-        """Show the samplers the whole configuration, not only what was moved."""
-        if self._evolution is not None:
-            self._evolution.tell(seen.knobs, seen.loss)
-        params: dict[str, float | int | str | bool] = {}
-        spreads: dict[str, BaseDistribution] = {}
-        for dimension in dimensions(seen.knobs, self._settings.frozen):
-            value = dimension.get(seen.knobs)
-            encoded = None if value is None else dimension.kind.encode(value)
-            if value is not None and encoded is not None:
-                params[dimension.quantity] = encoded
-                is_choice = isinstance(encoded, str | bool)
-                spreads[dimension.quantity] = dimension.kind.range(value, BOLD) if is_choice else ANYWHERE
-        failed = not math.isfinite(seen.loss)
-        if spreads != self._spreads:
-            self._spreads = spreads
-        # TPE ranks a pruned trial below every completed one and passes a failed one over: a crash must teach.
-        self._study.add_trial(
-            _Told(
-                number=-1,
-                trial_id=-1,
-                state=TrialState.PRUNED if failed else TrialState.COMPLETE,
-                value=None if failed else seen.loss,
-                params=params,
-                distributions=self._spreads,
-                user_attrs=self._nothing,
-                system_attrs=self._nothing,
-                intermediate_values=self._nothing,
-                datetime_start=self._since,
-                datetime_complete=self._since,
-            )
-        )
 
     def _score(self, knobs: dict[str, Value], experiment: Experiment) -> None:
         """Keep the bandit's books: which dimensions were moved, and whether that was kept."""
@@ -350,19 +305,3 @@ def _quantities(seen: Seen) -> set[str]:
 
 def _fingerprint(knobs: dict[str, Value]) -> bytes:
     return hashlib.sha256(repr(sorted(knobs.items())).encode()).digest()
-
-
-def draw(spread: BaseDistribution, chance: random.Random) -> float | int | str | bool:
-    """A value from anywhere in a range."""
-    match spread:
-        case FloatDistribution(log=True):
-            return math.exp(chance.uniform(math.log(spread.low), math.log(spread.high)))
-        case FloatDistribution():
-            return chance.uniform(spread.low, spread.high)
-        case IntDistribution():
-            return chance.randint(spread.low, spread.high)
-        case CategoricalDistribution():
-            choice = chance.choice(spread.choices)
-            assert isinstance(choice, float | int | str)
-            return choice
-    raise TypeError(f"no way to draw from {spread}")

@@ -7,11 +7,14 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from engine import knobs as knob_edit
 from engine.knobs import Value
-from engine.proposers.evolution import Evolution
 from engine.proposers.space import Dimension
+
+if TYPE_CHECKING:
+    from engine.proposers.evolution import Evolution
 
 BEST = 5
 LAST = 20
@@ -99,7 +102,7 @@ def split(seen: Sequence[Seen], good: int, space: Sequence[Dimension]) -> tuple[
     return tuple(lines)
 
 
-def distribution(evolution: Evolution) -> tuple[str, ...]:
+def distribution(evolution: "Evolution") -> tuple[str, ...]:
     """CMA-ES's view: mean, step size and covariance."""
     lines = [
         f"The distribution after {evolution.generation} generations; its step size is {evolution.step_size:.2f} (in "

@@ -4,18 +4,13 @@ Ranges are relative to the incumbent's value, so they move with it; nothing is k
 its name, its type and its value.
 """
 
+import math
+import random
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
-
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 
 from engine.knobs import Scalar, Value, is_seed
 
@@ -37,6 +32,39 @@ RATES = (1e-30, 1e30)
 CLOSEST_TO_ONE = 1e-9
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers from ``low`` to ``high``, both included."""
+
+    low: float
+    high: float
+    is_log: bool = False
+    """Whether they count in factors."""
+    is_whole: bool = False
+
+    def draw(self, chance: random.Random) -> float | int:
+        """One of them, from anywhere."""
+        if self.is_whole:
+            return chance.randint(int(self.low), int(self.high))
+        if self.is_log:
+            return math.exp(chance.uniform(math.log(self.low), math.log(self.high)))
+        return chance.uniform(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One of several, without an order."""
+
+    options: tuple[str | bool, ...]
+
+    def draw(self, chance: random.Random) -> str | bool:
+        """Any of them."""
+        return chance.choice(self.options)
+
+
+Range = Numbers | Choices
+
+
 class Kind(Protocol):
     """How a scalar is searched: ``encode`` and ``decode`` translate to the sampler's own quantity."""
 
@@ -46,7 +74,7 @@ class Kind(Protocol):
 
     def decode(self, raw: float | int | str | bool) -> Scalar: ...
 
-    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+    def range(self, value: Scalar, reach: float) -> Range:
         """What may be proposed around ``value``; ``reach`` 1 for an ordinary step, more for a bold one."""
         ...
 
@@ -63,9 +91,9 @@ class Logarithmic:
     def decode(self, raw: float | int | str | bool) -> float:
         return _round(float(raw))
 
-    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+    def range(self, value: Scalar, reach: float) -> Range:
         span = self.factor**reach
-        return FloatDistribution(float(value) / span, float(value) * span, log=True)
+        return Numbers(float(value) / span, float(value) * span, is_log=True)
 
 
 @dataclass(frozen=True)
@@ -80,9 +108,9 @@ class NearOne:
     def decode(self, raw: float | int | str | bool) -> float:
         return round(1.0 - float(f"{raw:.2g}"), 12)
 
-    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+    def range(self, value: Scalar, reach: float) -> Range:
         span, distance = self.factor**reach, 1.0 - float(value)
-        return FloatDistribution(distance / span, min(0.7, max(distance, distance * span)), log=True)
+        return Numbers(distance / span, min(0.7, max(distance, distance * span)), is_log=True)
 
 
 @dataclass(frozen=True)
@@ -97,9 +125,9 @@ class Share:
     def decode(self, raw: float | int | str | bool) -> float:
         return round(float(raw), 2)
 
-    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+    def range(self, value: Scalar, reach: float) -> Range:
         step = self.step * reach
-        return FloatDistribution(max(0.0, float(value) - step), min(1.0, float(value) + step))
+        return Numbers(max(0.0, float(value) - step), min(1.0, float(value) + step))
 
 
 @dataclass(frozen=True)
@@ -112,9 +140,9 @@ class PowerOfTwo:
     def decode(self, raw: float | int | str | bool) -> int:
         return 1 << int(raw)
 
-    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+    def range(self, value: Scalar, reach: float) -> Range:
         exponent, steps = int(value).bit_length() - 1, max(1, round(reach))
-        return IntDistribution(max(0, exponent - steps), exponent + steps)
+        return Numbers(max(0, exponent - steps), exponent + steps, is_whole=True)
 
 
 @dataclass(frozen=True)
@@ -129,9 +157,9 @@ class Whole:
     def decode(self, raw: float | int | str | bool) -> int:
         return int(raw)
 
-    def range(self, value: Scalar, reach: float) -> BaseDistribution:
+    def range(self, value: Scalar, reach: float) -> Range:
         step = max(1, round(abs(int(value)) * 0.25 * reach))
-        return IntDistribution(max(self.lowest, int(value) - step), int(value) + step)
+        return Numbers(max(self.lowest, int(value) - step), int(value) + step, is_whole=True)
 
 
 @dataclass(frozen=True)
@@ -146,8 +174,8 @@ class Choice:
     def decode(self, raw: float | int | str | bool) -> str | bool:
         return raw if isinstance(raw, bool) else str(raw)
 
-    def range(self, value: Scalar, reach: float) -> BaseDistribution:
-        return CategoricalDistribution(self.choices)
+    def range(self, value: Scalar, reach: float) -> Range:
+        return Choices(self.choices)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Any
 
 from engine import demo, knobs
 from engine.knobs import Value
-from engine.proposers.search import Arithmetic, draw
+from engine.proposers.search import Arithmetic
 from engine.proposers.space import dimensions
 from engine.workspace import Workspace
 from tests.benchmarks import search
@@ -67,7 +67,7 @@ def drawn(train: str, prepare: str, number: int) -> dict[str, Value]:
     for dimension in dimensions(centre, frozen=("DEVICE_BATCH_SIZE",)):
         value = dimension.get(centre)
         if value is not None and chance.random() < MOVED:
-            scalar = dimension.kind.decode(draw(dimension.kind.range(value, REACH), chance))
+            scalar = dimension.kind.decode(dimension.kind.range(value, REACH).draw(chance))
             moved[dimension.knob] = dimension.put(moved, scalar)
     return Arithmetic.of(prepare).mend(moved)
 
