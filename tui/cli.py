@@ -1,7 +1,8 @@
 """The commands (DESIGN §6): each one is a few lines over the engine, or opens the viewer.
 
 Every error is one sentence on stderr; exit codes: 0 done, 1 the work failed, 2 wrong usage or an unusable
-workspace, 130 interrupted. Textual is imported only where a screen is shown.
+workspace, 130 interrupted. Textual is imported only where a screen is shown, and what one command alone needs
+only in it: most of a short command's time is its imports.
 """
 
 import io
@@ -24,35 +25,25 @@ import msgspec
 
 from engine import (
     commands,
-    demo,
-    doctor,
-    finishing,
     launch,
     ledger,
     obstacles,
-    outside,
     past,
     preflight,
-    preparation,
     sessions,
-    skill,
-    status,
 )
 from engine.errors import AutoresearchError, UnusableWorkspace
 from engine.initialize import PROFILES, Profile, initialize
 from engine.metrics import MetricScanner
 from engine.presence import engine_of
-from engine.reporting import exporting
+from engine.reporting import SUFFIXES
 from engine.settings import PROPOSERS
 from engine.verification import RUNS_EACH
 from engine.workspace import Workspace
 from tui import configuration
 from tui.configuration import Configuration
-from tui.doctor import finding_lines, terminal_findings
 from tui.headless import Headless
 from tui.seen import Seen
-from tui.spans import plain
-from tui.verifying import Verifying
 
 DEMO_DIRECTORY = "autoresearch-demo"
 DEMO_EXPERIMENTS = 30
@@ -174,6 +165,8 @@ def run_demo(workspace: Workspace, headless: bool, experiments: int | None) -> i
 
     Stops after 30 experiments unless told otherwise.
     """
+    from engine import demo
+
     demo.set_up(workspace, say=lambda sentence: print(sentence, file=sys.stderr))
     wanted = DEMO_EXPERIMENTS if experiments is None else experiments
     if headless or not _has_terminal():
@@ -191,6 +184,8 @@ def initialize_session(workspace: Workspace, tag: str | None, profile: str, with
 
     With --skill a coding agent finds in DIR how to run the loop by itself: Claude Code, Codex, OpenCode, Gemini CLI, ….
     """
+    from engine import skill
+
     if tag is None and not with_skill:
         raise click.UsageError("Missing option '--tag'.")
     if with_skill:
@@ -213,6 +208,8 @@ def initialize_session(workspace: Workspace, tag: str | None, profile: str, with
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def prepare_data(workspace: Workspace, options: tuple[str, ...]) -> int:
     """Data and tokenizer, by the workspace's own prepare.py; OPTIONS go to it (--num-shards, --workers)."""
+    from engine import preparation
+
     preparation.prepare(workspace, list(options))
     return 0
 
@@ -256,6 +253,8 @@ def verify_gain(workspace: Workspace, each: int, ablate: bool) -> int:
 
     Cut off, the next call goes on where it stood.
     """
+    from tui.verifying import Verifying
+
     preflight.inspect(workspace)
     told = Verifying(workspace, each=each, ablate=ablate)
     print(told.cost(), file=sys.stderr)
@@ -273,6 +272,8 @@ def show_status(place: past.Place, as_json: bool, as_line: bool) -> int:
 
     DIR: a workspace, or the file of a session, other tools' included.
     """
+    from engine import status
+
     seen = status.of(place.workspace, place.file)
     if as_json:
         print(json.dumps(msgspec.to_builtins(seen), ensure_ascii=False))
@@ -289,6 +290,7 @@ def watch_session(place: past.Place) -> int:
 
     DIR: its directory, or its file.
     """
+
     workspace = place.workspace
     if place.file is None:
         past.require(workspace)
@@ -319,7 +321,7 @@ def browse_sessions(paths: tuple[Path, ...]) -> int:
 
 @cli.command("export", short_help="A report, chart or table of a session, to hand on.")
 @click.argument("path", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
-@click.option("--format", "form", type=click.Choice(list(exporting.FORMS)), help="As FILE's name ends, or md.")
+@click.option("--format", "form", type=click.Choice(SUFFIXES), help="As FILE's name ends, or md.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Where to; - is stdout, where text goes as a rule."
 )
@@ -330,6 +332,8 @@ def export_session(path: Path, form: str | None, output: Path | None, segment: i
 
     DIR: a workspace, or the file of a session, other tools' included.
     """
+    from engine.reporting import exporting
+
     form = form or exporting.form_of(output)
     report = exporting.report_on(path, segment, form)
     if output == exporting.STDOUT or (output is None and exporting.FORMS[form].is_text):
@@ -354,6 +358,8 @@ def finish_session(workspace: Workspace, branch: str | None, squash: bool, dry_r
 
     The session's branch, the work tree and what is staged stay as they are.
     """
+    from engine import finishing
+
     with finishing.scratch() as scratch:
         finisher = finishing.finisher(workspace, Path(scratch))
         plan = finisher.plan(branch, squash=squash)
@@ -371,6 +377,10 @@ def finish_session(workspace: Workspace, branch: str | None, squash: bool, dry_r
 @directory()
 def examine(workspace: Workspace) -> int:
     """What works for a session in DIR, what is missing, what to do. Changes nothing."""
+    from engine import doctor
+    from tui.doctor import finding_lines, terminal_findings
+    from tui.spans import plain
+
     obstacles.refuse_file(workspace)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     is_well = True
@@ -401,6 +411,8 @@ def log_experiment(workspace: Workspace, is_config: bool, **given: str | None) -
 
     The agent skill's log-experiment.sh takes the same options and calls this.
     """
+    from engine import outside
+
     said = outside.Said(**{each.name: given[each.name] for each in fields(outside.Said)})
     config = outside.SaidConfig(**{each.name: given[each.name] for each in fields(outside.SaidConfig)})
     outside.refuse_mixed(said, config, is_config=is_config)

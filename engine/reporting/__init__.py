@@ -12,6 +12,8 @@ from engine.ledger import BadLine, Config, Experiment, Note
 from engine.noise import NoiseFloor
 from engine.spending import NOTHING, Spent
 
+SUFFIXES = ("md", "html", "tsv", "svg", "png")
+"""What a report's file may end in; each is a form of it (``exporting.FORMS``)."""
 MADE_BY = "made by autoresearch-tui export"
 """Every file but the tsv says so in its first bytes."""
 LARGEST = 1e150

@@ -10,7 +10,7 @@ import pytest
 
 from engine.claims import Standing
 from engine.ledger import Config
-from engine.reporting import Report, chart, exporting, figures, markdown, table
+from engine.reporting import SUFFIXES, Report, chart, exporting, figures, markdown, table
 from tests.engine.workspaces import git
 from tests.tui import sessions
 from tests.tui.sessions import Recorder
@@ -129,6 +129,10 @@ def test_a_metric_that_is_to_grow(tmp_path: Path) -> None:
     assert "higher is better" in svg
     assert marks(svg, "clipped") == 1  # 91,000, which nobody kept
     assert marks(svg, "failed") == 1
+
+
+def test_each_suffix_has_its_form() -> None:
+    assert [(name, form.suffix) for name, form in exporting.FORMS.items()] == [(name, name) for name in SUFFIXES]
 
 
 @pytest.mark.parametrize("records", [[], [{"type": "config"}]], ids=["nothing", "a config"])
