@@ -82,14 +82,16 @@ def refuse_directory(workspace: Workspace) -> None:
 
 def refuse_operation(workspace: Workspace) -> None:
     """A merge, a rebase or the like that a person has not finished: the next commit would be a part of it."""
-    git = Git(str(workspace.root))
+    names = [*OPERATIONS, BISECTING]
+    said: str = Git(str(workspace.root)).rev_parse(*(word for name in names for word in ("--git-path", name)))
+    there = {name for name, path in zip(names, said.split("\n"), strict=True) if (workspace.root / path).exists()}
     for name, (operation, command) in OPERATIONS.items():
-        if (workspace.root / git.rev_parse("--git-path", name)).exists():
+        if name in there:
             raise UnusableWorkspace(
                 f"a {operation} is under way in {workspace.root}: finish it (`{command} --continue`) or give it up "
                 f"(`{command} --abort`) first."
             )
-    if (workspace.root / git.rev_parse("--git-path", BISECTING)).exists():
+    if BISECTING in there:
         raise UnusableWorkspace(f"a bisection is under way in {workspace.root}: end it with `git bisect reset` first.")
 
 

@@ -48,6 +48,8 @@ UNDER_WAY = {
     "rebase-apply": "rebase",
 }
 """Files in .git that say what a person is in the middle of."""
+CONTENTS_KEPT = 32
+"""Files of commits, each asked for many times while its experiment is under way."""
 REGULAR, EXECUTABLE, DIRECTORY = "100644", "100755", "040000"
 
 
@@ -76,6 +78,8 @@ class Repository:
             raise UnusableWorkspace(f"there is no directory {root}.")
         self.root, path = root, shlex.quote(str(root))
         self._scratch = scratch
+        self._contents: dict[str, bytes] = {}
+        """Files of commits, by ``sha:path``: what a commit has in it never changes."""
         for name in _FOREIGN:
             os.environ.pop(name, None)
         self._git = Git(str(root))
@@ -120,20 +124,35 @@ class Repository:
 
     def head(self) -> str | None:
         """The commit that is checked out; None before the first one."""
-        return self._run("rev-parse", "HEAD") if self._succeeds("rev-parse", "--verify", "--quiet", "HEAD") else None
+        return self._answer("rev-parse", "--verify", "--quiet", "HEAD")
 
     def resolve(self, revision: str) -> str | None:
         """The commit that a revision names; None where it names none."""
-        name = f"{revision}^{{commit}}"
-        return self._run("rev-parse", name) if self._succeeds("rev-parse", "--verify", "--quiet", name) else None
+        return self._answer("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
 
     def read(self, revision: str, path: str) -> bytes | None:
         """A file's content in a commit; None where it has no such file."""
-        if not self._succeeds("cat-file", "-e", f"{revision}:{path}"):
-            return None
-        content: bytes = self._git.execute(
-            [*GIT, "cat-file", "blob", f"{revision}:{path}"], stdout_as_string=False, strip_newline_in_stdout=False
+        if revision == "HEAD":
+            revision = self.head() or revision
+        name = f"{revision}:{path}"
+        if name in self._contents:
+            return self._contents[name]
+        status, content, said = self._git.execute(
+            [*GIT, "cat-file", "blob", name],
+            with_extended_output=True,
+            with_exceptions=False,
+            stdout_as_string=False,
+            strip_newline_in_stdout=False,
         )
+        if status != 0:
+            if self._answer("cat-file", "-t", name) == "blob":
+                raise WorkFailed(f"git cat-file failed in {self.root}: {' '.join(said.split())}")
+            return None
+        assert isinstance(content, bytes)
+        if _SHA.fullmatch(revision):
+            self._contents[name] = content
+            while len(self._contents) > CONTENTS_KEPT:
+                del self._contents[next(iter(self._contents))]
         return content
 
     def message(self, revision: str) -> str:
@@ -149,11 +168,7 @@ class Repository:
 
     def parent_of(self, commit: str) -> str | None:
         """A commit's first parent."""
-        return (
-            self._run("rev-parse", f"{commit}^")
-            if self._succeeds("rev-parse", "-q", "--verify", f"{commit}^")
-            else None
-        )
+        return self._answer("rev-parse", "--verify", "--quiet", f"{commit}^")
 
     def is_ancestor(self, earlier: str, later: str) -> bool:
         """Whether a commit is another one, or comes before it."""
@@ -161,7 +176,7 @@ class Repository:
 
     def merge_base(self, one: str, other: str) -> str | None:
         """The last commit that both have; None where they have none."""
-        return self._run("merge-base", one, other) if self._succeeds("merge-base", one, other) else None
+        return self._answer("merge-base", one, other)
 
     def commits(self, since: str, until: str, *paths: str) -> list[str]:
         """Those after ``since`` up to ``until`` that change one of the paths, the oldest first."""
@@ -255,8 +270,11 @@ class Repository:
     def settle(self, *paths: str) -> None:
         """Make the work tree and the index agree with HEAD on these files, and on no others."""
         entries = []
+        head = self.head()
+        if head is None:
+            return
         for path in paths:
-            content, committed = self.read("HEAD", path), self.entry("HEAD", path)
+            content, committed = self.read(head, path), self.entry(head, path)
             if content is None or committed is None:
                 continue
             target = self.root / path
@@ -265,9 +283,8 @@ class Repository:
                 write_atomically(target, content, scratch=self._scratch)
             if mode == EXECUTABLE:
                 target.chmod(target.stat().st_mode | 0o111)
-            entries.append(f"{mode},{blob},{path}")
-        for entry in entries:
-            self._run("update-index", "--add", "--cacheinfo", entry)
+            entries.append((path, mode, blob))
+        self._enter(entries)
 
     @property
     def exclude(self) -> Path:
@@ -318,13 +335,16 @@ class Repository:
             env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
             if parent is not None:
                 self._run("read-tree", parent, env=env)
-            for path, entry in changes.items():
-                if entry is None:
-                    self._run("update-index", "--force-remove", "--", path, env=env)
-            for path, entry in changes.items():
-                if entry is not None:
-                    self._run("update-index", "--add", "--cacheinfo", f"{entry[0]},{entry[1]},{path}", env=env)
+            if gone := [path for path, entry in changes.items() if entry is None]:
+                self._run("update-index", "--force-remove", "--", *gone, env=env)
+            self._enter(((path, *entry) for path, entry in changes.items() if entry is not None), env)
             return self._run("write-tree", env=env)
+
+    def _enter(self, entries: Iterable[tuple[str, str, str]], env: Mapping[str, str] | None = None) -> None:
+        """Put these (path, mode, blob) into an index, the person's as a rule."""
+        said = [word for path, mode, blob in entries for word in ("--cacheinfo", f"{mode},{blob},{path}")]
+        if said:
+            self._run("update-index", "--add", *said, env=env)
 
     def _commit_object(self, files: Mapping[str, bytes], message: str, parent: str | None) -> str:
         blobs = {path: self._write_blob(content) for path, content in files.items()}
@@ -353,6 +373,11 @@ class Repository:
     def _mode(self, parent: str | None, path: str) -> str:
         present = self.entry(parent, path) if parent is not None else None
         return present[0] if present else EXECUTABLE if path.endswith(".sh") else REGULAR
+
+    def _answer(self, *arguments: str) -> str | None:
+        """What git says; None where it fails, which is how it says no."""
+        status, said, _ = self._git.execute([*GIT, *arguments], with_extended_output=True, with_exceptions=False)
+        return str(said) if status == 0 else None
 
     def _succeeds(self, *arguments: str) -> bool:
         status, _, _ = self._git.execute([*GIT, *arguments], with_extended_output=True, with_exceptions=False)
@@ -385,6 +410,7 @@ def _literally(paths: Iterable[str]) -> list[str]:
     return [f":(top,literal){path}" for path in paths]
 
 
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LOCKED = re.compile(r"'([^']*\.lock)': File exists")
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 """Set where we were started from a git hook; they would point git at another repository."""
