@@ -48,8 +48,6 @@ UNDER_WAY = {
     "rebase-apply": "rebase",
 }
 """Files in .git that say what a person is in the middle of."""
-CONTENTS_KEPT = 32
-"""Files of commits, each asked for many times while its experiment is under way."""
 REGULAR, EXECUTABLE, DIRECTORY = "100644", "100755", "040000"
 
 
@@ -78,8 +76,6 @@ class Repository:
             raise UnusableWorkspace(f"there is no directory {root}.")
         self.root, path = root, shlex.quote(str(root))
         self._scratch = scratch
-        self._contents: dict[str, bytes] = {}
-        """Files of commits, by ``sha:path``: what a commit has in it never changes."""
         for name in _FOREIGN:
             os.environ.pop(name, None)
         self._git = Git(str(root))
@@ -132,11 +128,7 @@ class Repository:
 
     def read(self, revision: str, path: str) -> bytes | None:
         """A file's content in a commit; None where it has no such file."""
-        if revision == "HEAD":
-            revision = self.head() or revision
         name = f"{revision}:{path}"
-        if name in self._contents:
-            return self._contents[name]
         status, content, said = self._git.execute(
             [*GIT, "cat-file", "blob", name],
             with_extended_output=True,
@@ -149,10 +141,6 @@ class Repository:
                 raise WorkFailed(f"git cat-file failed in {self.root}: {' '.join(said.split())}")
             return None
         assert isinstance(content, bytes)
-        if _SHA.fullmatch(revision):
-            self._contents[name] = content
-            while len(self._contents) > CONTENTS_KEPT:
-                del self._contents[next(iter(self._contents))]
         return content
 
     def message(self, revision: str) -> str:
@@ -410,7 +398,6 @@ def _literally(paths: Iterable[str]) -> list[str]:
     return [f":(top,literal){path}" for path in paths]
 
 
-_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LOCKED = re.compile(r"'([^']*\.lock)': File exists")
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 """Set where we were started from a git hook; they would point git at another repository."""

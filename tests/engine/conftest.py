@@ -13,6 +13,7 @@ import pytest
 
 from engine.runner import RUN_ID
 from engine.workspace import Workspace
+from tests.engine.workspaces import begun
 
 PERSON = ("-c", "user.name=A Person", "-c", "user.email=person@localhost", "-c", "commit.gpgsign=false")
 
@@ -25,6 +26,12 @@ def workspace(tmp_path: Path) -> Workspace:
     root = tmp_path / "workspace"
     root.mkdir()
     return Workspace.at(root)
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Workspace:
+    """A session's workspace with its baseline measured."""
+    return begun(tmp_path / "work")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from engine.initialize import Profile, initialize
 from engine.runner import PYTHON
 from engine.workspace import DOCUMENT, Workspace
-from tests.engine.workspaces import experiments, make, run
+from tests.engine.workspaces import experiments, make
 
 
 @pytest.fixture
@@ -68,15 +68,14 @@ def test_without_a_python_it_says_what_to_do(workspace: Workspace, known: str | 
     assert "AUTORESEARCH_PYTHON" in done.stderr
 
 
-def test_what_a_person_runs_as_the_document_says_leaves_the_recorded_runs_as_they_are(workspace: Workspace) -> None:
-    assert run(workspace, "--experiments", "0").returncode == 0
-    section = (workspace.root / DOCUMENT).read_text("utf-8").split("## By hand")[1].split("```")[1]
-    recorded = workspace.run_folder(1).log.read_bytes()
-    done = subprocess.run(["bash", "-c", section], cwd=workspace.root, capture_output=True, text=True, check=True)
+def test_what_a_person_runs_as_the_document_says_leaves_the_recorded_runs_as_they_are(measured: Workspace) -> None:
+    section = (measured.root / DOCUMENT).read_text("utf-8").split("## By hand")[1].split("```")[1]
+    recorded = measured.run_folder(1).log.read_bytes()
+    done = subprocess.run(["bash", "-c", section], cwd=measured.root, capture_output=True, text=True, check=True)
     assert "METRIC val_bpb=" in done.stdout
-    assert workspace.run_folder(1).log.read_bytes() == recorded
-    assert len(experiments(workspace)) == 1
-    for line in (workspace.root / DOCUMENT).read_text("utf-8").splitlines():
+    assert measured.run_folder(1).log.read_bytes() == recorded
+    assert len(experiments(measured)) == 1
+    for line in (measured.root / DOCUMENT).read_text("utf-8").splitlines():
         assert "> run.log" not in line
 
 

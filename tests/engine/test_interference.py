@@ -17,6 +17,7 @@ from engine.workspace import Workspace
 from tests.engine.workspaces import (
     PROGRAM,
     TRAIN,
+    begun,
     check_settled,
     environment,
     experiments,
@@ -31,9 +32,7 @@ from tests.engine.workspaces import (
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    workspace = make(tmp_path / "work")
-    assert run(workspace, "--experiments", "0", seconds=0).returncode == 0
-    return workspace
+    return begun(tmp_path / "work")
 
 
 def seen(workspace: Workspace, kind: type) -> list:

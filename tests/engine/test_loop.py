@@ -109,18 +109,17 @@ def test_what_a_person_staged_changed_or_left_untracked_is_byte_for_byte_as_it_w
     check_settled(workspace)
 
 
-def test_a_skipped_run_is_ended_and_logged_and_the_loop_goes_on(workspace: Workspace) -> None:
-    assert run(workspace, "--experiments", "0", seconds=0).returncode == 0
-    process = start(workspace, "--experiments", "2", seconds=5)
-    until(lambda: is_training(workspace, 2), "run 2")
-    asked = commands.send(workspace, commands.Skip(run=2))
+def test_a_skipped_run_is_ended_and_logged_and_the_loop_goes_on(measured: Workspace) -> None:
+    process = start(measured, "--experiments", "2", seconds=5)
+    until(lambda: is_training(measured, 2), "run 2")
+    asked = commands.send(measured, commands.Skip(run=2))
     process.communicate()
 
-    second = experiments(workspace)[1]
+    second = experiments(measured)[1]
     assert (second.status, second.metric, second.result) == ("discard", None, "skipped")
-    assert len(experiments(workspace)) == 3
-    assert [each.problem for each in seen(workspace, events.CommandDone) if each.id == asked] == [""]
-    check_settled(workspace)
+    assert len(experiments(measured)) == 3
+    assert [each.problem for each in seen(measured, events.CommandDone) if each.id == asked] == [""]
+    check_settled(measured)
 
 
 def test_a_skip_of_a_run_that_is_over_ends_nothing(workspace: Workspace) -> None:
@@ -157,18 +156,17 @@ def test_a_pause_takes_effect_after_the_experiment_survives_a_restart_and_ends_w
 
 
 @pytest.mark.parametrize(("now", "skipped"), [(False, False), (True, True)])
-def test_stop_ends_the_engine_after_the_experiment_or_at_once(workspace: Workspace, now: bool, skipped: bool) -> None:
-    assert run(workspace, "--experiments", "0", seconds=0).returncode == 0
-    process = start(workspace, seconds=60 if now else 1.5)
-    until(lambda: is_training(workspace, 2), "run 2")
+def test_stop_ends_the_engine_after_the_experiment_or_at_once(measured: Workspace, now: bool, skipped: bool) -> None:
+    process = start(measured, seconds=60 if now else 1.5)
+    until(lambda: is_training(measured, 2), "run 2")
     flag = ["--now"] if now else []
-    subprocess.run([PROGRAM, "stop", str(workspace.root), *flag], check=True, capture_output=True)
+    subprocess.run([PROGRAM, "stop", str(measured.root), *flag], check=True, capture_output=True)
     _, said = process.communicate()
 
     assert process.returncode == 0, said
-    assert experiments(workspace)[-1].skipped == skipped
-    assert len(experiments(workspace)) == 2
-    check_settled(workspace)
+    assert experiments(measured)[-1].skipped == skipped
+    assert len(experiments(measured)) == 2
+    check_settled(measured)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -312,36 +310,34 @@ def test_an_edit_of_train_py_that_is_not_committed_is_saved_said_and_taken_back(
     check_settled(workspace)
 
 
-def test_a_staged_edit_of_train_py_is_saved_too(workspace: Workspace) -> None:
-    run(workspace, "--experiments", "0")
-    committed = workspace.train.read_text()
-    workspace.train.write_text(committed + "# staged\n")
-    git(workspace.root, "add", "train.py")
-    workspace.train.write_text(committed + "# and edited on\n")
-    run(workspace, "--experiments", "1")
+def test_a_staged_edit_of_train_py_is_saved_too(measured: Workspace) -> None:
+    committed = measured.train.read_text()
+    measured.train.write_text(committed + "# staged\n")
+    git(measured.root, "add", "train.py")
+    measured.train.write_text(committed + "# and edited on\n")
+    run(measured, "--experiments", "1")
 
-    saved = "".join(path.read_text() for path in workspace.rescued.glob("*.patch"))
+    saved = "".join(path.read_text() for path in measured.rescued.glob("*.patch"))
     assert "+# staged" in saved and "+# and edited on" in saved
-    check_settled(workspace)
+    check_settled(measured)
 
 
-def test_a_rescued_edit_becomes_an_experiment_when_asked_for(workspace: Workspace) -> None:
-    run(workspace, "--experiments", "0")
-    workspace.train.write_text(workspace.train.read_text().replace("DEPTH = 4", "DEPTH = 6  # mine"))
-    process = start(workspace, "--experiments", "1", seconds=0.5)
-    until(lambda: seen(workspace, events.Rescued), "the rescued edit")
-    commands.send(workspace, commands.Pause())
-    (rescued,) = seen(workspace, events.Rescued)
-    commands.send(workspace, commands.Enqueue(text=rescued.patch))
-    commands.send(workspace, commands.Resume())
+def test_a_rescued_edit_becomes_an_experiment_when_asked_for(measured: Workspace) -> None:
+    measured.train.write_text(measured.train.read_text().replace("DEPTH = 4", "DEPTH = 6  # mine"))
+    process = start(measured, "--experiments", "1", seconds=0.5)
+    until(lambda: seen(measured, events.Rescued), "the rescued edit")
+    commands.send(measured, commands.Pause())
+    (rescued,) = seen(measured, events.Rescued)
+    commands.send(measured, commands.Enqueue(text=rescued.patch))
+    commands.send(measured, commands.Resume())
     process.communicate()
-    if len(experiments(workspace)) < 3:
-        assert run(workspace, "--experiments", "2").returncode == 0
+    if len(experiments(measured)) < 3:
+        assert run(measured, "--experiments", "2").returncode == 0
 
-    mine = next(each for each in experiments(workspace) if each.source == "queue")
+    mine = next(each for each in experiments(measured) if each.source == "queue")
     assert (mine.status, mine.description) == ("keep", "DEPTH 4 → 6")
-    assert "DEPTH = 6  # mine" in workspace.run_folder(mine.run).train.read_text()
-    check_settled(workspace)
+    assert "DEPTH = 6  # mine" in measured.run_folder(mine.run).train.read_text()
+    check_settled(measured)
 
 
 def test_another_branch_checked_out_stops_the_loop_and_back_on_it_everything_goes_on(workspace: Workspace) -> None:

@@ -19,6 +19,7 @@ from engine.runner import RUN_ID
 from engine.workspace import Workspace
 from tests.engine.killed_engine import SETTLED
 from tests.engine.workspaces import (
+    begun,
     check_settled,
     environment,
     expected_subjects,
@@ -38,12 +39,24 @@ SHORT = 0.1
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     workspace = make(tmp_path / "work")
+    leave_a_persons_files(workspace)
+    return workspace
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Workspace:
+    """The same with its baseline measured."""
+    workspace = begun(tmp_path / "work")
+    leave_a_persons_files(workspace)
+    return workspace
+
+
+def leave_a_persons_files(workspace: Workspace) -> None:
     (workspace.root / "untracked.txt").write_text("mine\n")
     (workspace.root / "README.md").write_text("mine too\n")
     (workspace.root / "staged.txt").write_text("staged\n")
     git(workspace.root, "add", "staged.txt")
     (workspace.root / "staged.txt").write_text("and changed\n")
-    return workspace
 
 
 def killed(workspace: Workspace, step: int, wanted: int, *phase: str) -> int:
@@ -184,25 +197,24 @@ VICTIMS = [
 
 @pytest.mark.parametrize("victims", VICTIMS, ids="+".join)
 def test_whoever_is_killed_in_mid_run_the_experiment_is_recorded_once(
-    workspace: Workspace, victims: tuple[str, ...]
+    measured: Workspace, victims: tuple[str, ...]
 ) -> None:
-    assert run(workspace, "--experiments", "0", seconds=SHORT).returncode == 0
-    engine = start(workspace, "--experiments", "1", seconds=5)
-    until(lambda: len(processes_of(workspace)) == 4, "run 2 and all its processes")
-    alive = processes_of(workspace)
+    engine = start(measured, "--experiments", "1", seconds=5)
+    until(lambda: len(processes_of(measured)) == 4, "run 2 and all its processes")
+    alive = processes_of(measured)
     for name in victims:
         (engine if name == "engine" else alive[name]).send_signal(signal.SIGKILL)
     if "engine" not in victims:
         engine.communicate()
     else:
         engine.wait()
-        assert run(workspace, "--experiments", "1", seconds=SHORT).returncode == 0
+        assert run(measured, "--experiments", "1", seconds=SHORT).returncode == 0
 
-    found = experiments(workspace)
+    found = experiments(measured)
     assert [each.status for each in found] == ["keep", "crash"]
     assert found[1].asi["result"]
-    check_nothing_is_lost(workspace, [])
-    check_settled(workspace)
+    check_nothing_is_lost(measured, [])
+    check_settled(measured)
 
 
 def test_a_run_that_survives_its_engine_is_adopted_and_its_result_counts(workspace: Workspace) -> None:
@@ -221,18 +233,17 @@ def test_a_run_that_survives_its_engine_is_adopted_and_its_result_counts(workspa
     check_settled(workspace)
 
 
-def test_a_skip_that_is_asked_for_while_no_engine_runs_ends_the_run_that_is_adopted(workspace: Workspace) -> None:
-    assert run(workspace, "--experiments", "0", seconds=SHORT).returncode == 0
-    engine = start(workspace, "--experiments", "1", seconds=600)
-    until(lambda: "training" in processes_of(workspace), "the training process")
+def test_a_skip_that_is_asked_for_while_no_engine_runs_ends_the_run_that_is_adopted(measured: Workspace) -> None:
+    engine = start(measured, "--experiments", "1", seconds=600)
+    until(lambda: "training" in processes_of(measured), "the training process")
     engine.send_signal(signal.SIGKILL)
     engine.wait()
-    commands.send(workspace, commands.Skip(run=2))
-    done = run(workspace, "--experiments", "1", seconds=SHORT)
+    commands.send(measured, commands.Skip(run=2))
+    done = run(measured, "--experiments", "1", seconds=SHORT)
 
     assert done.returncode == 0, done.stderr
-    assert [each.skipped for each in experiments(workspace)] == [False, True]
-    check_settled(workspace)
+    assert [each.skipped for each in experiments(measured)] == [False, True]
+    check_settled(measured)
 
 
 def test_checks_that_survive_their_engine_are_waited_for(tmp_path: Path) -> None:
@@ -261,20 +272,20 @@ def test_a_run_that_ended_while_nobody_watched_is_read_from_its_log(workspace: W
     check_settled(workspace)
 
 
-def test_random_kills_of_anybody_lose_nothing(workspace: Workspace) -> None:
-    _kill_anybody(workspace, seed=1, kills=8)
+def test_random_kills_of_anybody_lose_nothing(measured: Workspace) -> None:
+    _kill_anybody(measured, seed=1, kills=8)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(3))
-def test_many_random_kills_of_anybody_lose_nothing(workspace: Workspace, seed: int) -> None:
-    _kill_anybody(workspace, seed=seed, kills=60)
+def test_many_random_kills_of_anybody_lose_nothing(measured: Workspace, seed: int) -> None:
+    _kill_anybody(measured, seed=seed, kills=60)
 
 
 def _kill_anybody(workspace: Workspace, seed: int, kills: int) -> None:
+    """In a session with a baseline: three lost ones stop any loop."""
     chance = random.Random(seed)
-    assert run(workspace, "--experiments", "0", seconds=SHORT).returncode == 0  # three lost baselines stop any loop
     recorded: list[ledger.Experiment] = []
     for _ in range(kills):
         engine = start(workspace, seconds=0.5)
@@ -302,17 +313,16 @@ def test_a_torn_last_line_is_moved_aside(workspace: Workspace, torn: bytes) -> N
     check_settled(workspace)
 
 
-def test_gits_own_lock_left_behind_is_said_and_afterwards_the_loop_goes_on(workspace: Workspace) -> None:
-    assert run(workspace, "--experiments", "0", seconds=SHORT).returncode == 0
-    lock = workspace.root / ".git" / "index.lock"
+def test_gits_own_lock_left_behind_is_said_and_afterwards_the_loop_goes_on(measured: Workspace) -> None:
+    lock = measured.root / ".git" / "index.lock"
     lock.touch()
-    stuck = run(workspace, "--experiments", "1", seconds=SHORT)
+    stuck = run(measured, "--experiments", "1", seconds=SHORT)
     assert stuck.returncode == 1
     assert "index.lock" in stuck.stderr
     lock.unlink()
 
-    assert run(workspace, "--experiments", "1", seconds=SHORT).returncode == 0
-    check_settled(workspace)
+    assert run(measured, "--experiments", "1", seconds=SHORT).returncode == 0
+    check_settled(measured)
 
 
 def test_failing_hooks_and_signing_play_no_part(workspace: Workspace) -> None:

@@ -47,13 +47,12 @@ def test_a_new_package_costs_no_run(workspace: Workspace, line: str, reason: str
     assert line in workspace.run_folder(2).train.read_text() and line not in workspace.train.read_text()
 
 
-def test_what_a_person_imports_is_the_persons_and_may_stay(workspace: Workspace) -> None:
+def test_what_a_person_imports_is_the_persons_and_may_stay(measured: Workspace) -> None:
     """In the baseline, in a commit of the person's, and in every candidate that is made from it."""
-    run(workspace, "--experiments", "0", seconds=0)
-    workspace.train.write_text(TRAIN.replace("import time\n", "import time\n\nimport rich\n"))
-    git(workspace.root, "commit", "--quiet", "-am", "my own idea")
-    assert run(workspace, "--experiments", "2", seconds=0).returncode == 0
+    measured.train.write_text(TRAIN.replace("import time\n", "import time\n\nimport rich\n"))
+    git(measured.root, "commit", "--quiet", "-am", "my own idea")
+    assert run(measured, "--experiments", "2", seconds=0).returncode == 0
 
-    _, mine, candidate = experiments(workspace)
+    _, mine, candidate = experiments(measured)
     assert (mine.source, mine.status, candidate.source) == ("person", "keep", "search")
-    assert started(workspace) == [1, 2, 3]
+    assert started(measured) == [1, 2, 3]

@@ -17,6 +17,7 @@ from engine.workspace import Workspace
 from tests.engine.workspaces import (
     PROGRAM,
     TRAIN,
+    begun,
     check_settled,
     environment,
     experiments,
@@ -50,7 +51,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def better(workspace: Workspace, *ideas: str) -> None:
     """Experiments with these ideas, each of them better than the last."""
-    assert run(workspace, "--experiments", "0", seconds=0).returncode == 0
     for idea in ideas:
         commands.send(workspace, commands.Enqueue(text=idea))
     assert run(workspace, "--experiments", str(len(ideas)), seconds=0).returncode == 0
@@ -124,8 +124,7 @@ def test_a_change_is_taken_out_alone(tmp_path: Path, quick: None) -> None:
 
 
 def test_code_is_taken_out_by_a_merge_and_what_others_build_on_is_not(tmp_path: Path) -> None:
-    workspace = make(tmp_path / "work")
-    assert run(workspace, "--experiments", "0", seconds=0).returncode == 0
+    workspace = begun(tmp_path / "work")
     for number, (old, new) in enumerate(
         [("time.sleep(", "pause = 0\ntime.sleep(pause + "), ("DEPTH = 4", "DEPTH = 5"), ("DEPTH = 5", "DEPTH = 6")], 1
     ):

@@ -1,18 +1,22 @@
 """Real workspaces with a train.py that takes a fraction of a second, and what must hold of them afterwards."""
 
+import atexit
 import datetime
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 import psutil
 
-from engine import ledger
+from engine import ledger, sessions
 from engine.initialize import Profile, initialize
 from engine.ledger import Experiment
 from engine.runner import RUN_ID
@@ -59,7 +63,18 @@ _PERSON = {"NAME": "A Person", "EMAIL": "person@localhost"}
 
 def make(root: Path, train: str = TRAIN, checks: str | None = None) -> Workspace:
     """A workspace that `run` accepts: repository, session branch, template, config line."""
-    root.mkdir(parents=True, exist_ok=True)
+    return _copied(_made(train, checks), root)
+
+
+def begun(root: Path, train: str = TRAIN) -> Workspace:
+    """The same with its baseline measured, by an engine that has ended."""
+    return _copied(_begun(train), root)
+
+
+@cache
+def _made(train: str, checks: str | None) -> Path:
+    root = _template()
+    root.mkdir()
     git(root, "init", "--quiet", "--initial-branch=main")
     (root / "README.md").write_text("the person's own\n")
     (root / "train.py").write_text(train)
@@ -78,6 +93,28 @@ def make(root: Path, train: str = TRAIN, checks: str | None = None) -> Workspace
         .replace("baseline_repeats = 3", "baseline_repeats = 1")
     )
     git(root, "commit", "--quiet", "-am", "settings for tests")
+    return root
+
+
+@cache
+def _begun(train: str) -> Path:
+    root = _template()
+    workspace = make(root, train)
+    done = run(workspace, "--experiments", "0", seconds=0)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def _template() -> Path:
+    directory = tempfile.mkdtemp(prefix="autoresearch-workspace-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return Path(directory) / "work"
+
+
+def _copied(template: Path, root: Path) -> Workspace:
+    shutil.copytree(template, root, symlinks=True, dirs_exist_ok=True)
+    workspace = Workspace.at(root)
+    sessions.remember(workspace)
     return workspace
 
 
