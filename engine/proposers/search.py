@@ -31,6 +31,10 @@ GUIDED_ATTEMPTS = 10
 """After so many that led to nothing new, knobs and values are drawn blindly: the guides may insist on what is known."""
 BOLD = 1.6
 """How much further a step goes while the loop thrashes."""
+MOST_TOLD = 300
+"""Results that TPE is told at a time: its work and its memory grow with them, while the incumbent has moved on."""
+BEST_TOLD = 25
+"""Of those before the latest, so many of the best: TPE takes no more than that for the good ones."""
 MOVED_AT_ONCE = {1: 0.7, 2: 0.3}
 """How many knobs a candidate moves, and how often."""
 GOOD = 0.1
@@ -233,14 +237,18 @@ class Search:
         return self._evolution
 
     def _estimator(self) -> "Tpe":
-        """TPE, which has seen every result."""
+        """TPE, which has seen every result; of very many the best and the latest."""
         from engine.proposers.tpe import Tpe  # with Optuna, which a session of models need not load
 
-        if self._tpe is None:
+        if self._tpe is None or self._tpe.told > MOST_TOLD:
+            taught = [each for each in self._seen if each.teaches_knobs]
+            if len(taught) > MOST_TOLD:
+                latest = taught[BEST_TOLD - MOST_TOLD :]
+                older = sorted(taught[: BEST_TOLD - MOST_TOLD], key=lambda each: each.loss)
+                taught = sorted(older[:BEST_TOLD], key=lambda each: each.run) + latest
             self._tpe = Tpe(self._settings.frozen)
-            for each in self._seen:
-                if each.teaches_knobs:
-                    self._tpe.tell(each.knobs, each.loss)
+            for each in taught:
+                self._tpe.tell(each.knobs, each.loss)
         return self._tpe
 
     def _remember(self, knobs: dict[str, Value], experiment: Experiment) -> Seen:

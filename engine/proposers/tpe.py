@@ -1,6 +1,6 @@
 """TPE (Bergstra et al. 2011, "Algorithms for hyper-parameter optimization") as Optuna has it, for one number at a time.
 
-It is told every result whole, whoever proposed it, not only what was moved.
+It is told results whole, whoever proposed them, not only what was moved.
 """
 
 import datetime
@@ -37,10 +37,12 @@ class _Told(FrozenTrial):
 
 
 class Tpe:
-    """What it believes of each quantity, after every result."""
+    """What it believes of each quantity, after the results that it was told."""
 
     def __init__(self, frozen: Iterable[str] = ()) -> None:
         """``frozen``: the knobs that nobody moves."""
+        self.told = 0
+        """How many results."""
         self._frozen = tuple(frozen)
         self._results = InMemoryStorage()
         self._study = optuna.create_study(storage=self._results, direction="minimize")
@@ -50,6 +52,7 @@ class Tpe:
 
     def tell(self, knobs: Mapping[str, Value], loss: float) -> None:
         """Learn from a result; ``loss`` is what is to become lower, infinite where the run failed."""
+        self.told += 1
         params: dict[str, Scalar] = {}
         spreads: dict[str, BaseDistribution] = {}
         for dimension in dimensions(knobs, self._frozen):

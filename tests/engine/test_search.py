@@ -3,15 +3,19 @@
 import gc
 import math
 import tracemalloc
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine import knobs
+from engine.knobs import Value
 from engine.ledger import Experiment
 from engine.proposers import Context, Failed, NothingToProposeError, Proposal, Result
+from engine.proposers import search as search_module
 from engine.proposers.search import MOVED_AT_ONCE, Search
+from engine.proposers.tpe import Tpe
 from engine.settings import SearchSettings
 
 TRAIN = """DEPTH = 2  # layers
@@ -85,6 +89,37 @@ def test_a_search_that_is_told_everything_again_goes_on_as_the_first_would_have(
     for each in told:
         second.tell(each)
     assert second.ask(context(turn=9)) == first.ask(context(turn=9))
+
+
+def test_of_very_many_results_tpe_is_told_the_best_and_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And goes on as one would that is told everything again; what was tried stays known."""
+    told_losses: list[float] = []
+    tell = Tpe.tell
+
+    def heard(self: Tpe, knobs: Mapping[str, Value], loss: float) -> None:
+        told_losses.append(loss)
+        tell(self, knobs, loss)
+
+    monkeypatch.setattr(search_module, "MOST_TOLD", 30)
+    monkeypatch.setattr(search_module, "BEST_TOLD", 5)
+    told = [result(1, TRAIN, 2.0, "keep")]
+    first = Search(SearchSettings())
+    first.tell(told[0])
+    for turn in range(1, 60):
+        train = first.ask(context(turn=turn)).train
+        told.append(result(turn + 1, train, 1.5 + turn / 1000 if turn % 10 == 5 else 3.0 + turn / 1000, "discard"))
+        first.tell(told[-1])
+    second = Search(SearchSettings())
+    for each in told:
+        second.tell(each)
+    monkeypatch.setattr(Tpe, "tell", heard)
+    expected = first.ask(context(turn=60))
+    told_losses.clear()
+    assert second.ask(context(turn=60)) == expected
+    assert len({each.train for each in told}) == 60
+
+    losses = [each.experiment.metric for each in told]
+    assert told_losses == [2.0, 3.001, 1.505, 1.515, 1.525, *losses[-25:]]
 
 
 def test_another_seed_is_another_search() -> None:
