@@ -31,7 +31,6 @@ from engine.events import (
     Thrashing,
     Warned,
 )
-from engine.jsonlines import JsonLinesFile
 from engine.ledger import Config, Experiment, LedgerFile, Repeat
 from engine.transcript import Said
 from engine.workspace import RunFolder, Workspace
@@ -73,9 +72,6 @@ class Recorder:
         self.workspace = Workspace.at(self.root)
         self.workspace.state.mkdir(exist_ok=True)
         self.ledger = LedgerFile(self.workspace)
-        self._events = JsonLinesFile(
-            self.workspace.events, self.workspace.lock_of(self.workspace.events), self.workspace.torn
-        )
         self.run = 0
         self.description = ""
         self.best = 1.755
@@ -83,8 +79,9 @@ class Recorder:
         self.repeating = Repeat(run=0)
 
     def emit(self, event: Event) -> None:
-        """As EventLog.emit, with this recording's clock."""
-        self._events.append(msgspec.json.encode(msgspec.structs.replace(event, at=self.now)))
+        """As EventLog.emit, with this recording's clock, and with no other writer to mind."""
+        with self.workspace.events.open("ab") as file:
+            file.write(msgspec.json.encode(msgspec.structs.replace(event, at=self.now)) + b"\n")
 
     def open(self) -> None:
         self.ledger.open_segment(Config())
