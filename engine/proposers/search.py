@@ -31,6 +31,8 @@ GUIDED_ATTEMPTS = 10
 """After so many that led to nothing new, knobs and values are drawn blindly: the guides may insist on what is known."""
 BOLD = 1.6
 """How much further a step goes while the loop thrashes."""
+RESULTS_FIRST = 4
+"""Before so many are known, values are drawn from anywhere in their ranges."""
 MOST_TOLD = 300
 """Results that TPE is told at a time: its work and its memory grow with them, while the incumbent has moved on."""
 BEST_TOLD = 25
@@ -71,6 +73,8 @@ class Search:
         self._evolution: Evolution | None = None
         self._memory = MemoryLimit()
         self._seen: list[Seen] = []
+        self._taught = 0
+        """Results that taught something about knobs."""
         self._records: dict[str, _Record] = {}
         self._tried: set[bytes] = set()
         self._incumbent: dict[str, Value] | None = None
@@ -115,6 +119,7 @@ class Search:
         self._memory.tell(knobs, result.experiment)
         seen = self._remember(knobs, result.experiment)
         if seen.teaches_knobs:
+            self._taught += 1
             for guide in (self._tpe, self._evolution):
                 if guide is not None:
                     guide.tell(seen.knobs, seen.loss)
@@ -191,7 +196,8 @@ class Search:
         is_guided: bool,
     ) -> dict[str, Value]:
         seed = chance.randrange(2**31)
-        draw = self._estimator().asked(seed) if self._settings.sampler == "tpe" and is_guided else None
+        knows_enough = self._settings.sampler == "tpe" and self._taught >= RESULTS_FIRST
+        draw = self._estimator().asked(seed) if is_guided and knows_enough else None
         moved = dict(knobs)
         for dimension in chosen:
             value = dimension.get(knobs)

@@ -19,8 +19,6 @@ from engine.proposers.space import Choices, Range, dimensions
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-RESULTS_FIRST = 4
-"""Before it has seen so many, it draws from anywhere."""
 ANYWHERE = FloatDistribution(-math.inf, math.inf)
 """The range of every number in a result: TPE looks at its value alone, so that all can share it."""
 
@@ -84,7 +82,7 @@ class Tpe:
 
     def asked(self, seed: int) -> Draw:
         """What draws a candidate's values, the same for the same seed and results."""
-        sampler = TPESampler(seed=seed, n_startup_trials=RESULTS_FIRST, multivariate=False)
+        sampler = TPESampler(seed=seed, n_startup_trials=0, multivariate=False)
         # A study remembers the results that it saw at its last ask. It is asked for no trial, which it would keep.
         study = optuna.load_study(study_name=self._study.study_name, storage=self._results)
         trial = create_trial(state=TrialState.RUNNING)
