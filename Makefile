@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 
 test: lint
 	@tests/programs.sh
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -90,6 +90,13 @@ class Workspace:
         return module
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker has all of these tests: PyTorch is loaded, and the demo's tokenizer trained, once."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / "tests" / "training"):
+            item.add_marker(pytest.mark.xdist_group("training"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Other tests run beside these, and threads that wait for each other on a busy core are slow."""
