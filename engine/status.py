@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine import activity, dialects, events, journal, past, spending
+from engine import activity, dialects, events, journal, obstacles, past, spending
 from engine.activity import Activity
 from engine.claims import claims
 from engine.errors import UnusableWorkspace
@@ -161,8 +161,9 @@ def of(workspace: Workspace, past_file: Path | None = None) -> Status:
     is_past = past_file is not None
     file = past_file or past.file_in(workspace.root)
     if file is None:
+        obstacles.refuse_missing_directory(workspace)
         raise UnusableWorkspace(
-            f"there is no session in {workspace.root}: `autoresearch-tui init {workspace.root} --tag T` begins one."
+            f"there is no session in {workspace.root}: `autoresearch-tui init {workspace.quoted} --tag T` begins one."
         )
     try:
         recorded = dialects.read(file)

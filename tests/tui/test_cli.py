@@ -240,6 +240,13 @@ def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path, command: tuple[str, 
     assert "is not UTF-8" in refused(tmp_path, command[0], root, *command[1:])
 
 
+def test_status_says_how_a_session_is_begun_where_there_is_a_directory(tmp_path: Path) -> None:
+    root = tmp_path / "my work"
+    assert f"there is no directory {root}." in refused(tmp_path, "status", root)
+    root.mkdir()
+    assert f"`autoresearch-tui init '{root}' --tag T` begins one." in refused(tmp_path, "status", root)
+
+
 @pytest.mark.parametrize("command", [("status",), ("finish",), ("doctor",), ("init", "--skill"), ("run", "--headless")])
 def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path, command: tuple[str, ...]) -> None:
     loop = tmp_path / "loop"
