@@ -11,14 +11,17 @@ import re
 import shlex
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from git import Git
 from git.exc import GitCommandError, GitCommandNotFound
 
 from engine.errors import UnusableWorkspace, WorkFailed
 from engine.files import write_atomically
+
+T = TypeVar("T")
 
 EXPERIMENT_TRAILER = "Experiment-Id"
 """On an experiment's commit: which experiment it is."""
@@ -48,6 +51,8 @@ UNDER_WAY = {
     "rebase-apply": "rebase",
 }
 """Files in .git that say what a person is in the middle of."""
+PATHS_AT_ONCE = 200
+"""On one command line, which has an end."""
 REGULAR, EXECUTABLE, DIRECTORY = "100644", "100755", "040000"
 
 
@@ -127,7 +132,7 @@ class Repository:
         return self._answer("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
 
     def read(self, revision: str, path: str) -> bytes | None:
-        """A file's content in a commit; None where it has no such file."""
+        """A file's content in a commit; None where it has no such file. Raises WorkFailed where git can't read it."""
         name = f"{revision}:{path}"
         status, content, said = self._git.execute(
             [*GIT, "cat-file", "blob", name],
@@ -137,7 +142,8 @@ class Repository:
             strip_newline_in_stdout=False,
         )
         if status != 0:
-            if self._answer("cat-file", "-t", name) == "blob":
+            is_named = self._answer("rev-parse", "--verify", "--quiet", name) is not None
+            if is_named and self._answer("cat-file", "-t", name) not in ("tree", "commit"):
                 raise WorkFailed(f"git cat-file failed in {self.root}: {' '.join(said.split())}")
             return None
         assert isinstance(content, bytes)
@@ -323,15 +329,15 @@ class Repository:
             env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
             if parent is not None:
                 self._run("read-tree", parent, env=env)
-            if gone := [path for path, entry in changes.items() if entry is None]:
+            for gone in _in_parts([path for path, entry in changes.items() if entry is None]):
                 self._run("update-index", "--force-remove", "--", *gone, env=env)
             self._enter(((path, *entry) for path, entry in changes.items() if entry is not None), env)
             return self._run("write-tree", env=env)
 
     def _enter(self, entries: Iterable[tuple[str, str, str]], env: Mapping[str, str] | None = None) -> None:
         """Put these (path, mode, blob) into an index, the person's as a rule."""
-        said = [word for path, mode, blob in entries for word in ("--cacheinfo", f"{mode},{blob},{path}")]
-        if said:
+        for part in _in_parts(list(entries)):
+            said = [word for path, mode, blob in part for word in ("--cacheinfo", f"{mode},{blob},{path}")]
             self._run("update-index", "--add", *said, env=env)
 
     def _commit_object(self, files: Mapping[str, bytes], message: str, parent: str | None) -> str:
@@ -392,6 +398,10 @@ class Repository:
                         f"git's lock {lock[1]} stays: if no git command is running in {self.root}, remove it."
                     ) from error
             time.sleep(0.1)
+
+
+def _in_parts(values: Sequence[T]) -> list[Sequence[T]]:
+    return [values[at : at + PATHS_AT_ONCE] for at in range(0, len(values), PATHS_AT_ONCE)]
 
 
 def _literally(paths: Iterable[str]) -> list[str]:

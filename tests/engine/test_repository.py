@@ -173,6 +173,34 @@ def test_a_file_that_a_commit_lacks_reads_as_none(repository: Repository) -> Non
 # ------------------------------------------------------------------------------------------------ compare and swap
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage"])
+def test_a_file_that_git_cannot_read_is_not_taken_for_one_that_is_not_there(
+    repository: Repository, person: Person, content: bytes
+) -> None:
+    """As a power cut leaves it: an object of which only the name was written."""
+    blob = person.git("rev-parse", "HEAD:train.py")
+    damaged = person.root / ".git" / "objects" / blob[:2] / blob[2:]
+    damaged.chmod(0o644)
+    damaged.write_bytes(content)
+    for revision in ("HEAD", head(repository), ""):
+        with pytest.raises(WorkFailed, match="git cat-file failed in"):
+            repository.read(revision, "train.py")
+    with pytest.raises(WorkFailed, match="git cat-file failed in"):
+        repository.settle("train.py")
+
+
+def test_more_paths_than_a_command_line_holds_are_drafted(repository: Repository, person: Person) -> None:
+    first = head(repository)
+    for number in range(700):
+        person.write(f"data/{number}/" + "x" * 200, str(number))
+    person.git("add", "--force", "data")
+    person.git("commit", "--quiet", "-m", "much data")
+    paths = person.git("ls-files", "data").splitlines()
+    drafted = repository.draft(first, head(repository), paths, "all of it")
+    assert person.git("diff", "--name-only", drafted, "HEAD") == ""
+    assert person.git("diff", "--name-only", first, repository.draft(drafted, first, paths, "none of it")) == ""
+
+
 def test_a_commit_is_refused_when_the_branch_moved_and_nothing_changes(repository: Repository, person: Person) -> None:
     stale = head(repository)
     moved = person.commit({"notes.md": "theirs\n"})
