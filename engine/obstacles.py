@@ -82,16 +82,14 @@ def refuse_directory(workspace: Workspace) -> None:
 
 def refuse_operation(workspace: Workspace) -> None:
     """A merge, a rebase or the like that a person has not finished: the next commit would be a part of it."""
-    names = [*OPERATIONS, BISECTING]
-    said: str = Git(str(workspace.root)).rev_parse(*(word for name in names for word in ("--git-path", name)))
-    there = {name for name, path in zip(names, said.split("\n"), strict=True) if (workspace.root / path).exists()}
+    directory = Path(Git(str(workspace.root)).rev_parse("--absolute-git-dir"))
     for name, (operation, command) in OPERATIONS.items():
-        if name in there:
+        if (directory / name).exists():
             raise UnusableWorkspace(
                 f"a {operation} is under way in {workspace.root}: finish it (`{command} --continue`) or give it up "
                 f"(`{command} --abort`) first."
             )
-    if BISECTING in there:
+    if (directory / BISECTING).exists():
         raise UnusableWorkspace(f"a bisection is under way in {workspace.root}: end it with `git bisect reset` first.")
 
 

@@ -123,6 +123,17 @@ def test_the_engine_refuses_it_and_changes_nothing(tmp_path: Path, spoil: Spoil,
     check_refused(workspace, sentence, lambda: preflight.inspect(workspace))
 
 
+def test_what_is_under_way_is_that_of_the_linked_work_tree_whatever_the_repository_is_called(tmp_path: Path) -> None:
+    main = Person(make(tmp_path / "new\nline").root)
+    main.git("worktree", "add", "--quiet", "-b", "other", str(tmp_path / "linked"))
+    linked = Workspace.at(tmp_path / "linked")
+    (main.root / ".git" / "MERGE_HEAD").write_text(main.git("rev-parse", "HEAD"))
+    obstacles.refuse_operation(linked)
+    (main.root / ".git" / "worktrees" / "linked" / "MERGE_HEAD").write_text(main.git("rev-parse", "HEAD"))
+    with pytest.raises(UnusableWorkspace, match="a merge is under way"):
+        obstacles.refuse_operation(linked)
+
+
 @pytest.mark.parametrize(
     "setting",
     [("core.autocrlf", "input"), ("core.autocrlf", "false"), ("core.eol", "crlf"), ("core.safecrlf", "true")],
