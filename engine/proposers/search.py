@@ -1,9 +1,10 @@
 """The default proposer: a search over train.py's knobs, offline, from the incumbent outwards.
 
 With TPE, the default, each candidate is the incumbent with one or two knobs moved. Which ones is a bandit's choice
-(Thompson 1933: a Beta posterior on "moving this knob was kept"); where to is TPE's (Bergstra et al. 2011), which
-has seen every result, crashes included as the worst. With some dozens of experiments in a night and
-more than a dozen knobs, moving all of them at once would be random search with a memory.
+(Thompson 1933: a Beta posterior on "moving this knob was kept"), which has seen every result; where to is TPE's
+(Bergstra et al. 2011), which has seen the latest MOST_TOLD, crashes included as the worst, and the best before. With
+some dozens of experiments in a night and more than a dozen knobs, moving all of them at once would be random search
+with a memory.
 """
 
 import hashlib
@@ -143,7 +144,8 @@ class Search:
             case "cmaes":
                 return limits + distribution(self._distribution(space, knobs))
             case "tpe":
-                return limits + split(self._seen, max(1, math.ceil(GOOD * len(self._seen))), space)
+                told = self._for_tpe()
+                return limits + split(told, max(1, min(math.ceil(GOOD * len(told)), BEST_TOLD)), space)
         return limits
 
     def reflect(self, result: Result) -> str:
@@ -243,19 +245,23 @@ class Search:
         return self._evolution
 
     def _estimator(self) -> "Tpe":
-        """TPE, which has seen every result; of very many the best and the latest."""
+        """TPE, which has been told the results so far."""
         from engine.proposers.tpe import Tpe  # with Optuna, which a session of models need not load
 
         if self._tpe is None or self._tpe.told > MOST_TOLD:
-            taught = [each for each in self._seen if each.teaches_knobs]
-            if len(taught) > MOST_TOLD:
-                latest = taught[BEST_TOLD - MOST_TOLD :]
-                older = sorted(taught[: BEST_TOLD - MOST_TOLD], key=lambda each: each.loss)
-                taught = sorted(older[:BEST_TOLD], key=lambda each: each.run) + latest
             self._tpe = Tpe(self._settings.frozen)
-            for each in taught:
+            for each in self._for_tpe():
                 self._tpe.tell(each.knobs, each.loss)
         return self._tpe
+
+    def _for_tpe(self) -> list[Seen]:
+        """What TPE is told: all that taught something about knobs; of very many the latest, and the best before."""
+        taught = [each for each in self._seen if each.teaches_knobs]
+        if len(taught) <= MOST_TOLD:
+            return taught
+        older, latest = taught[: BEST_TOLD - MOST_TOLD], taught[BEST_TOLD - MOST_TOLD :]
+        best = sorted(older, key=lambda each: each.loss)[:BEST_TOLD]
+        return sorted(best, key=lambda each: each.run) + latest
 
     def _remember(self, knobs: dict[str, Value], experiment: Experiment) -> Seen:
         failed = experiment.metric is None or experiment.failed
