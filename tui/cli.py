@@ -290,12 +290,13 @@ def watch_session(place: past.Place) -> int:
 
     DIR: its directory, or its file.
     """
-
     workspace = place.workspace
     if place.file is None:
         past.require(workspace)
     if not _has_terminal():
-        raise UnusableWorkspace(f"watching needs a terminal: `autoresearch-tui status {workspace.root}` does without.")
+        raise UnusableWorkspace(
+            f"watching needs a terminal: `autoresearch-tui status {workspace.quoted}` does without."
+        )
     from tui.app import watch
 
     return watch(workspace.root, _configuration(), place.file)
