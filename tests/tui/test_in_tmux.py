@@ -212,7 +212,7 @@ def test_neither_stale_sizes_nor_an_encoding_of_the_shell_spoil_the_screen(
 
 def test_the_status_bar_shows_the_session(terminal: Terminal, workspace: Workspace) -> None:
     """The snippet of the README."""
-    assert run(workspace, "--experiments", "1", seconds=0).returncode == 0
+    assert run(workspace, "--experiments", "0", seconds=0).returncode == 0
     terminal.open("sleep 600", 120, 10)
     terminal.tmux("set", "-g", "status-interval", "1")
     terminal.tmux("set", "-g", "status-right-length", "100")
@@ -222,6 +222,6 @@ def test_the_status_bar_shows_the_session(terminal: Terminal, workspace: Workspa
     (workspace.root.parent / "outer").mkdir()
     try:
         outer.open(f"TMUX= tmux -S {inner} attach", 120, 12)
-        outer.check_shows("no engine | best 1.0184 | 2 runs, ")
+        outer.check_shows("no engine | best 1.0184 | 1 run, ")
     finally:
         outer.close()
