@@ -11,17 +11,10 @@ from pathlib import Path
 from git import Git
 
 from engine.errors import UnusableWorkspace
+from engine.repository import UNDER_WAY
 from engine.settings import Settings
 from engine.workspace import SETTINGS, TRAIN, Workspace
 
-OPERATIONS = {
-    "MERGE_HEAD": ("merge", "git merge"),
-    "CHERRY_PICK_HEAD": ("cherry-pick", "git cherry-pick"),
-    "REVERT_HEAD": ("revert", "git revert"),
-    "rebase-merge": ("rebase", "git rebase"),
-    "rebase-apply": ("rebase", "git rebase"),
-}
-"""What git leaves in its directory while something is unfinished, what it is, and the command that goes on with it."""
 BISECTING = "BISECT_LOG"
 CONVERTING = ("filter", "ident", "working-tree-encoding")
 """Attributes under which a file in the work tree is another than in a commit."""
@@ -83,11 +76,11 @@ def refuse_directory(workspace: Workspace) -> None:
 def refuse_operation(workspace: Workspace) -> None:
     """A merge, a rebase or the like that a person has not finished: the next commit would be a part of it."""
     directory = Path(Git(str(workspace.root)).rev_parse("--absolute-git-dir"))
-    for name, (operation, command) in OPERATIONS.items():
+    for name, operation in UNDER_WAY.items():
         if (directory / name).exists():
             raise UnusableWorkspace(
-                f"a {operation} is under way in {workspace.root}: finish it (`{command} --continue`) or give it up "
-                f"(`{command} --abort`) first."
+                f"a {operation} is under way in {workspace.root}: finish it (`git {operation} --continue`) or give it "
+                f"up (`git {operation} --abort`) first."
             )
     if (directory / BISECTING).exists():
         raise UnusableWorkspace(f"a bisection is under way in {workspace.root}: end it with `git bisect reset` first.")

@@ -374,8 +374,7 @@ class Repository:
         return str(said) if status == 0 else None
 
     def _succeeds(self, *arguments: str) -> bool:
-        status, _, _ = self._git.execute([*GIT, *arguments], with_extended_output=True, with_exceptions=False)
-        return status == 0
+        return self._answer(*arguments) is not None
 
     def _bytes(self, *arguments: str) -> bytes:
         output: bytes = self._git.execute([*GIT, *arguments], stdout_as_string=False, strip_newline_in_stdout=False)

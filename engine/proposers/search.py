@@ -74,8 +74,6 @@ class Search:
         self._evolution: Evolution | None = None
         self._memory = MemoryLimit()
         self._seen: list[Seen] = []
-        self._taught = 0
-        """Results that taught something about knobs."""
         self._records: dict[str, _Record] = {}
         self._tried: set[bytes] = set()
         self._incumbent: dict[str, Value] | None = None
@@ -120,7 +118,6 @@ class Search:
         self._memory.tell(knobs, result.experiment)
         seen = self._remember(knobs, result.experiment)
         if seen.teaches_knobs:
-            self._taught += 1
             for guide in (self._tpe, self._evolution):
                 if guide is not None:
                     guide.tell(seen.knobs, seen.loss)
@@ -198,7 +195,7 @@ class Search:
         is_guided: bool,
     ) -> dict[str, Value]:
         seed = chance.randrange(2**31)
-        knows_enough = self._settings.sampler == "tpe" and self._taught >= RESULTS_FIRST
+        knows_enough = self._settings.sampler == "tpe" and len(self._taught()) >= RESULTS_FIRST
         draw = self._estimator().asked(seed) if is_guided and knows_enough else None
         moved = dict(knobs)
         for dimension in chosen:
@@ -239,9 +236,8 @@ class Search:
                 each.knobs for each in self._seen if {dimension.quantity for dimension in space} <= _quantities(each)
             )
             self._evolution = Evolution(space, next(starts, knobs))
-            for each in self._seen:
-                if each.teaches_knobs:
-                    self._evolution.tell(each.knobs, each.loss)
+            for each in self._taught():
+                self._evolution.tell(each.knobs, each.loss)
         return self._evolution
 
     def _estimator(self) -> "Tpe":
@@ -254,9 +250,13 @@ class Search:
                 self._tpe.tell(each.knobs, each.loss)
         return self._tpe
 
+    def _taught(self) -> list[Seen]:
+        """The results that said something about knobs."""
+        return [each for each in self._seen if each.teaches_knobs]
+
     def _for_tpe(self) -> list[Seen]:
         """What TPE is told: all that taught something about knobs; of very many the latest, and the best before."""
-        taught = [each for each in self._seen if each.teaches_knobs]
+        taught = self._taught()
         if len(taught) <= MOST_TOLD:
             return taught
         older, latest = taught[: BEST_TOLD - MOST_TOLD], taught[BEST_TOLD - MOST_TOLD :]

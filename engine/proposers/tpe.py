@@ -57,9 +57,9 @@ class Tpe:
             value = dimension.get(knobs)
             encoded = None if value is None else dimension.kind.encode(value)
             if value is not None and encoded is not None:
-                spread = dimension.kind.range(value, 1.0)
                 params[dimension.quantity] = encoded
-                spreads[dimension.quantity] = _for_optuna(spread) if isinstance(spread, Choices) else ANYWHERE
+                is_choice = isinstance(encoded, str | bool)
+                spreads[dimension.quantity] = _for_optuna(dimension.kind.range(value, 1.0)) if is_choice else ANYWHERE
         failed = not math.isfinite(loss)
         if spreads != self._spreads:
             self._spreads = spreads

@@ -16,25 +16,28 @@ OPTIONAL = {"kernels"}
 """What train.py takes where it is there; the workspace's pyproject.toml names it."""
 
 ENGINE_MODULES = """
-import importlib, pkgutil, engine, sys
+import importlib, pkgutil, engine
 for module in pkgutil.walk_packages(engine.__path__, "engine."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-print(sorted({name.split(".")[0] for name in sys.modules}))
 """
 
 
+def loaded_by(code: str) -> set[str]:
+    """The modules that a program has loaded in the end."""
+    code += "\nimport sys; print(sorted(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return set(ast.literal_eval(said))
+
+
 def test_importing_all_of_the_engine_loads_neither_the_screen_nor_the_model() -> None:
-    said = subprocess.run([sys.executable, "-c", ENGINE_MODULES], capture_output=True, text=True, check=True).stdout
-    loaded = set(ast.literal_eval(said))
+    loaded = loaded_by(ENGINE_MODULES)
     assert "engine" in loaded
     assert not loaded & {"textual", "torch", "tui", "training", "plotext"}
 
 
 def test_what_only_some_sessions_need_is_not_loaded_with_the_loop() -> None:
-    code = "import sys, tui.cli, engine.loop; print(sorted(sys.modules))"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    loaded = set(ast.literal_eval(said))
+    loaded = loaded_by("import tui.cli, engine.loop")
     assert "engine.proposers.search" in loaded
     assert not loaded & {"optuna", "numpy", "cmaes", "markdown_it", "apprise", "rich", "textual"}
 

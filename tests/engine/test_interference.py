@@ -17,7 +17,6 @@ from engine.workspace import Workspace
 from tests.engine.workspaces import (
     PROGRAM,
     TRAIN,
-    begun,
     check_settled,
     environment,
     experiments,
@@ -31,8 +30,8 @@ from tests.engine.workspaces import (
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return begun(tmp_path / "work")
+def workspace(measured: Workspace) -> Workspace:
+    return measured
 
 
 def seen(workspace: Workspace, kind: type) -> list:
